@@ -1,0 +1,1 @@
+"""How a daemon talks to the API: REST, informers, work queues, events, leader election, and the one daemon skeleton."""

@@ -1,0 +1,58 @@
+"""Programs that a daemon starts and waits for: argument lists only, always with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+
+class CommandError(Exception):
+    """A program ended with a code other than 0, did not end in time, or is not there.
+
+    `code` is its exit code, None when it has none; `stderr` what it complained of.
+    """
+
+    def __init__(self, argv: Sequence[str], code: int | None, stderr: str) -> None:
+        self.argv, self.code, self.stderr = tuple(argv), code, stderr.strip()
+        super().__init__(f"{' '.join(argv[:6])}: {self.stderr or f'exit code {code}'}")
+
+
+class Commands:
+    """Runs programs. `prefix` is put before every argument list: `("ip", "netns", "exec", NAME)` in tests."""
+
+    def __init__(self, prefix: Sequence[str] = ()) -> None:
+        self.prefix = tuple(prefix)
+
+    async def run(self, *argv: str, stdin: bytes | None = None, timeout: float = 30.0) -> str:
+        """Its standard output. `timeout` is in seconds. Raises CommandError; a program that is late is killed."""
+        line = self.prefix + argv
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *line,
+                stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:
+            raise CommandError(line, None, str(error)) from error
+        try:
+            out, err = await asyncio.wait_for(process.communicate(stdin), timeout)
+        except TimeoutError as error:
+            raise CommandError(line, None, f"did not end within {timeout:g} s") from error
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        if process.returncode:
+            raise CommandError(line, process.returncode, err.decode(errors="replace"))
+        return out.decode(errors="replace")
+
+    async def succeeds(self, *argv: str, timeout: float = 30.0) -> bool:
+        """Whether it ends with code 0: for questions such as `iptables -C`."""
+        try:
+            await self.run(*argv, timeout=timeout)
+        except CommandError:
+            return False
+        return True

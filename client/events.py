@@ -1,0 +1,111 @@
+"""Events: what a component tells people about an object. Never blocks, never fails its caller.
+
+The same event again raises `count` on the one Event object instead of writing another. What cannot be queued or written in
+time is dropped and counted in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from typing import Literal
+
+import structlog
+
+from api import resources, timestamp
+from api.errors import ApiError, NotFound, ServiceUnavailable
+from api.types import Object
+from client.backoff import Backoff
+from client.rest import ApiClient
+
+EventType = Literal["Normal", "Warning"]
+_QUEUE_LIMIT = 1000
+_REMEMBERED = 4096
+_ATTEMPTS = 5
+
+
+class EventRecorder:
+    """Writes core/v1 Events in the background; `run` must be running."""
+
+    def __init__(self, client: ApiClient, component: str, host: str = "") -> None:
+        self._client, self._component, self._host = client, component, host
+        self._queue: asyncio.Queue[Object] = asyncio.Queue(_QUEUE_LIMIT)
+        self._seen: OrderedDict[tuple[str, ...], Object] = OrderedDict()
+        self._log = structlog.get_logger("events")
+        self._dropped = 0
+
+    def event(self, obj: Object, kind: EventType, reason: str, message: str, *, field_path: str = "") -> None:
+        """Say something about an object: `reason` in CamelCase for machines, `message` for people (1,024 bytes at most)."""
+        meta = obj["metadata"]
+        involved = {
+            "apiVersion": obj.get("apiVersion", ""),
+            "kind": obj.get("kind", ""),
+            "name": meta.get("name", ""),
+            "namespace": meta.get("namespace", ""),
+            "uid": meta.get("uid", ""),
+            "resourceVersion": meta.get("resourceVersion", ""),
+            "fieldPath": field_path,
+        }
+        now = timestamp.now()
+        event = {
+            "metadata": {
+                "name": f"{involved['name']}.{time.time_ns():x}",
+                "namespace": involved["namespace"] or "default",
+            },
+            "involvedObject": {k: v for k, v in involved.items() if v},
+            "type": kind,
+            "reason": reason,
+            "message": message[:1024],
+            "source": {"component": self._component} | ({"host": self._host} if self._host else {}),
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+            "reportingComponent": self._component,
+            "reportingInstance": self._host,
+        }
+        try:
+            self._queue.put_nowait(event)
+        except asyncio.QueueFull:
+            self._dropped += 1
+            self._log.warning("event dropped, the queue is full", dropped=self._dropped, reason=reason)
+
+    async def run(self) -> None:
+        """Write events until cancelled."""
+        while True:
+            event = await self._queue.get()
+            backoff = Backoff(first=0.5, longest=8)
+            for _ in range(_ATTEMPTS):
+                try:
+                    await self._write(event)
+                    break
+                except ServiceUnavailable:
+                    await asyncio.sleep(backoff.next())
+                except ApiError as error:
+                    # A namespace that is going away takes no more events; nothing to mend.
+                    self._log.debug("event refused", error=error.message)
+                    break
+
+    async def _write(self, event: Object) -> None:
+        involved = event["involvedObject"]
+        same = (involved.get("uid", ""), involved.get("name", ""), event["reason"], event["message"], event["type"])
+        space, known = event["metadata"]["namespace"], self._seen.get(same)
+        if known:
+            change = {"count": known["count"] + 1, "lastTimestamp": event["lastTimestamp"]}
+            try:
+                written = await self._client.patch(resources.EVENTS, known["metadata"]["name"], change, space)
+            except NotFound:
+                del self._seen[same]
+                written = await self._client.create(resources.EVENTS, event, space)
+        else:
+            written = await self._client.create(resources.EVENTS, event, space)
+        self._seen[same] = {"metadata": {"name": written["metadata"]["name"]}, "count": written.get("count", 1)}
+        self._seen.move_to_end(same)
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+
+    async def flush(self, timeout: float = 2.0) -> None:
+        """Give what is queued a last chance to be written before the process ends."""
+        deadline = time.monotonic() + timeout
+        while not self._queue.empty() and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)

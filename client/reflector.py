@@ -1,0 +1,106 @@
+"""List, watch, list again: keeps a sink equal to a resource on the server.
+
+Promises: the sink sees one `replace` per list and then every change in order; after an expired version, a refused watch or
+an error the reflector lists again rather than resume at a version it cannot trust; a watch that merely ended or broke off is
+resumed from the last version seen; attempts back off with jitter and start afresh after health.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Protocol
+
+import structlog
+
+from api.errors import ApiError, Expired, Gone, ServiceUnavailable
+from api.types import Object, Resource
+from client.backoff import Backoff
+from client.clock import Clock, RealClock
+from client.rest import ApiClient
+
+_WATCH_SECONDS = (300, 600)
+
+
+class Sink(Protocol):
+    """Where the reflector puts what it learns."""
+
+    def replace(self, objects: list[Object]) -> None: ...
+
+    def apply(self, kind: str, obj: Object) -> None: ...
+
+
+class Reflector:
+    """Mirrors one resource (or one namespace or selection of it) into a sink until cancelled."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        resource: Resource,
+        sink: Sink,
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        metadata_only: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        self._client, self._resource, self._sink = client, resource, sink
+        self._namespace, self._metadata_only = namespace, metadata_only
+        self._selectors = {"label_selector": label_selector, "field_selector": field_selector}
+        self._clock = clock or RealClock()
+        self._backoff = Backoff()
+        self._version = ""
+        self._log = structlog.get_logger("reflector").bind(resource=resource.qualified)
+
+    async def run(self) -> None:
+        """Mirror until cancelled. Only errors of the API are survived; anything else is a bug and is raised."""
+        while True:
+            try:
+                if not self._version:
+                    await self._list()
+                await self._watch()
+            except (Expired, Gone):
+                self._log.info("resource version expired, listing again", version=self._version)
+                self._version = ""
+            except ServiceUnavailable as error:
+                await self._pause(error)
+            except ApiError as error:
+                self._version = ""
+                await self._pause(error)
+
+    async def _pause(self, error: ApiError) -> None:
+        delay = self._backoff.next()
+        self._log.warning("list or watch failed", error=error.message, retry_in=round(delay, 2))
+        await self._clock.sleep(delay)
+
+    async def _list(self) -> None:
+        listed = await self._client.list(
+            self._resource, self._namespace, metadata_only=self._metadata_only, **self._selectors
+        )
+        items = listed.get("items") or []
+        for item in items:
+            # Items of a typed list do not say what they are; events do.
+            item.setdefault("apiVersion", self._resource.group_version)
+            item.setdefault("kind", self._resource.kind)
+            item["metadata"].pop("managedFields", None)
+        self._sink.replace(items)
+        self._version = listed["metadata"]["resourceVersion"]
+        self._backoff.reset()
+
+    async def _watch(self) -> None:
+        seconds = random.randint(*_WATCH_SECONDS)  # noqa: S311 (spreads the reconnects, no secret)
+        async for event in self._client.watch(
+            self._resource,
+            self._namespace,
+            resource_version=self._version,
+            timeout_seconds=seconds,
+            metadata_only=self._metadata_only,
+            **self._selectors,
+        ):
+            obj = event["object"]
+            if event["type"] != "BOOKMARK":
+                # Managers' fields are half of an object's size and no daemon reads them; the server keeps them on update.
+                obj["metadata"].pop("managedFields", None)
+                self._sink.apply(event["type"], obj)
+            self._version = obj["metadata"]["resourceVersion"]
+            self._backoff.reset()
