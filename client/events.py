@@ -7,6 +7,7 @@ time is dropped and counted in the log.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from typing import Literal
@@ -74,17 +75,21 @@ class EventRecorder:
         """Write events until cancelled."""
         while True:
             event = await self._queue.get()
-            backoff = Backoff(first=0.5, longest=8)
-            for _ in range(_ATTEMPTS):
-                try:
-                    await self._write(event)
-                    break
-                except ServiceUnavailable:
-                    await asyncio.sleep(backoff.next())
-                except ApiError as error:
-                    # A namespace that is going away takes no more events; nothing to mend.
-                    self._log.debug("event refused", error=error.message)
-                    break
+            await self._try_to_write(event)
+            self._queue.task_done()
+
+    async def _try_to_write(self, event: Object) -> None:
+        backoff = Backoff(first=0.5, longest=8)
+        for _ in range(_ATTEMPTS):
+            try:
+                await self._write(event)
+                return
+            except ServiceUnavailable:
+                await asyncio.sleep(backoff.next())
+            except ApiError as error:
+                # A namespace that is going away takes no more events; nothing to mend.
+                self._log.debug("event refused", error=error.message)
+                return
 
     async def _write(self, event: Object) -> None:
         involved = event["involvedObject"]
@@ -105,7 +110,7 @@ class EventRecorder:
             self._seen.popitem(last=False)
 
     async def flush(self, timeout: float = 2.0) -> None:
-        """Give what is queued a last chance to be written before the process ends."""
-        deadline = time.monotonic() + timeout
-        while not self._queue.empty() and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
+        """Give what is queued a last chance to be written before the process ends; `run` must still be running."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._queue.join()

@@ -8,6 +8,9 @@ from api.meta import key as key_of
 from api.selectors import LabelSelector
 from api.types import Object
 
+# `Lister.list` hides the builtin's name inside the class.
+Objects = list[Object]
+Names = list[str]
 IndexFunction = Callable[[Object], Iterable[str]]
 
 
@@ -27,22 +30,22 @@ class Lister:
         """The object with that `namespace/name` or `name`, or None."""
         return self._objects.get(key)
 
-    def keys(self) -> list[str]:
+    def keys(self) -> Names:
         """The keys of all objects."""
         return list(self._objects)
 
-    def list(self, namespace: str | None = None, selector: LabelSelector | None = None) -> list[Object]:
+    def list(self, namespace: str | None = None, selector: LabelSelector | None = None) -> Objects:
         """All objects, or those of a namespace, or those whose labels match."""
         found = self._objects if namespace is None else self._namespaces.get(namespace, {})
         if selector is None or selector.is_everything:
             return list(found.values())
         return [o for o in found.values() if selector.matches(o["metadata"].get("labels") or {})]
 
-    def by_index(self, index: str, value: str) -> list[Object]:
+    def by_index(self, index: str, value: str) -> Objects:
         """The objects for which the index's function gave `value`. Raises KeyError for an index nobody added."""
         return list(self._indexes[index].get(value, {}).values())
 
-    def index_values(self, index: str) -> list[str]:
+    def index_values(self, index: str) -> Names:
         """All values of an index."""
         return list(self._indexes[index])
 

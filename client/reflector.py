@@ -46,7 +46,7 @@ class Reflector:
     ) -> None:
         self._client, self._resource, self._sink = client, resource, sink
         self._namespace, self._metadata_only = namespace, metadata_only
-        self._selectors = {"label_selector": label_selector, "field_selector": field_selector}
+        self._label_selector, self._field_selector = label_selector, field_selector
         self._clock = clock or RealClock()
         self._backoff = Backoff()
         self._version = ""
@@ -75,7 +75,11 @@ class Reflector:
 
     async def _list(self) -> None:
         listed = await self._client.list(
-            self._resource, self._namespace, metadata_only=self._metadata_only, **self._selectors
+            self._resource,
+            self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+            metadata_only=self._metadata_only,
         )
         items = listed.get("items") or []
         for item in items:
@@ -93,9 +97,10 @@ class Reflector:
             self._resource,
             self._namespace,
             resource_version=self._version,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
             timeout_seconds=seconds,
             metadata_only=self._metadata_only,
-            **self._selectors,
         ):
             obj = event["object"]
             if event["type"] != "BOOKMARK":
