@@ -1,0 +1,18 @@
+"""How authenticators, authorizers and admission see stored objects: from memory, never waiting."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from api.types import Object, Resource
+
+
+class Lookup(Protocol):
+    """Reads the watch cache. What it returns is read-only."""
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """Return one object; namespace is "" for cluster-scoped kinds. None when the cache has none."""
+        ...
+
+    def list(self, resource: Resource, namespace: str = "") -> Iterable[Object]:
+        """Return all objects of a kind, of one namespace if given."""
+        ...
