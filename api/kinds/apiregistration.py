@@ -1,0 +1,49 @@
+"""The models of apiregistration."""
+
+from typing import Annotated
+
+from api.kinds.base import ATOMIC, LISTED, Base64, Int32, MergeKey, Model, Time
+from api.kinds.meta import Kind
+
+
+class ServiceReference(Model):
+    """A reference: Service."""
+
+    name: str | None = None
+    namespace: str | None = None
+    port: Int32 = 443
+
+
+class APIServiceSpec(Model):
+    """What is wanted of an API Service."""
+
+    caBundle: Annotated[Base64 | None, ATOMIC] = None
+    group: str | None = None
+    groupPriorityMinimum: Annotated[Int32 | None, LISTED] = None
+    insecureSkipTLSVerify: bool | None = None
+    service: ServiceReference | None = None
+    version: str | None = None
+    versionPriority: Annotated[Int32 | None, LISTED] = None
+
+
+class APIServiceCondition(Model):
+    """One condition of an API Service."""
+
+    lastTransitionTime: Time | None = None
+    message: str | None = None
+    reason: str | None = None
+    status: Annotated[str | None, LISTED] = None
+    type: Annotated[str | None, LISTED] = None
+
+
+class APIServiceStatus(Model):
+    """What has been observed of an API Service."""
+
+    conditions: Annotated[list[APIServiceCondition] | None, MergeKey("type")] = None
+
+
+class APIService(Kind):
+    """API Service."""
+
+    spec: APIServiceSpec | None = None
+    status: APIServiceStatus | None = None

@@ -1,0 +1,222 @@
+"""The models of autoscaling."""
+
+from typing import Annotated, Self
+
+from pydantic import model_validator
+
+from api.kinds.autoscaling_v1 import HorizontalPodAutoscalerV1, Scale
+from api.kinds.base import ATOMIC, LISTED, REQUIRED, Int32, Int64, MergeKey, Model, OneOf, Quantity, Time
+from api.kinds.meta import Kind, LabelSelector
+
+
+class MetricTarget(Model):
+    """Metric Target."""
+
+    averageUtilization: Int32 | None = None
+    averageValue: Quantity | None = None
+    type: Annotated[str | None, REQUIRED, OneOf("AverageValue", "Utilization", "Value")] = None
+    value: Quantity | None = None
+
+
+class ContainerResourceMetricSource(Model):
+    """Container Resource Metric Source."""
+
+    container: Annotated[str | None, REQUIRED] = None
+    name: Annotated[str | None, REQUIRED] = None
+    target: Annotated[MetricTarget | None, REQUIRED] = None
+
+
+class MetricValueStatus(Model):
+    """What has been observed of a Metric Value."""
+
+    averageUtilization: Int32 | None = None
+    averageValue: Quantity | None = None
+    value: Quantity | None = None
+
+
+class ContainerResourceMetricStatus(Model):
+    """What has been observed of a Container Resource Metric."""
+
+    container: Annotated[str | None, LISTED] = None
+    current: Annotated[MetricValueStatus | None, LISTED] = None
+    name: Annotated[str | None, LISTED] = None
+
+
+class CrossVersionObjectReference(Model):
+    """A reference: Cross Version Object."""
+
+    apiVersion: str | None = None
+    kind: str | None = None
+    name: Annotated[str | None, REQUIRED] = None
+
+
+class MetricIdentifier(Model):
+    """Metric Identifier."""
+
+    name: Annotated[str | None, REQUIRED] = None
+    selector: LabelSelector | None = None
+
+
+class ExternalMetricSource(Model):
+    """External Metric Source."""
+
+    metric: Annotated[MetricIdentifier | None, REQUIRED] = None
+    target: Annotated[MetricTarget | None, REQUIRED] = None
+
+
+class ExternalMetricStatus(Model):
+    """What has been observed of an External Metric."""
+
+    current: Annotated[MetricValueStatus | None, LISTED] = None
+    metric: Annotated[MetricIdentifier | None, LISTED] = None
+
+
+class HPAScalingPolicy(Model):
+    """HPA Scaling Policy."""
+
+    periodSeconds: Annotated[Int32 | None, LISTED] = None
+    type: Annotated[str | None, REQUIRED, OneOf("Percent", "Pods")] = None
+    value: Annotated[Int32 | None, LISTED] = None
+
+
+class HPAScalingRules(Model):
+    """HPA Scaling Rules."""
+
+    policies: Annotated[list[HPAScalingPolicy] | None, ATOMIC] = None
+    selectPolicy: Annotated[str | None, OneOf("Disabled", "Max", "Min")] = None
+    stabilizationWindowSeconds: Int32 | None = None
+    tolerance: Quantity | None = None
+
+
+class HorizontalPodAutoscalerBehavior(Model):
+    """Horizontal Pod Autoscaler Behavior."""
+
+    scaleDown: HPAScalingRules | None = None
+    scaleUp: HPAScalingRules | None = None
+
+
+class ObjectMetricSource(Model):
+    """Object Metric Source."""
+
+    describedObject: Annotated[CrossVersionObjectReference | None, REQUIRED] = None
+    metric: Annotated[MetricIdentifier | None, REQUIRED] = None
+    target: Annotated[MetricTarget | None, REQUIRED] = None
+
+
+class PodsMetricSource(Model):
+    """Pods Metric Source."""
+
+    metric: Annotated[MetricIdentifier | None, REQUIRED] = None
+    target: Annotated[MetricTarget | None, REQUIRED] = None
+
+
+class ResourceMetricSource(Model):
+    """Resource Metric Source."""
+
+    name: Annotated[str | None, REQUIRED] = None
+    target: Annotated[MetricTarget | None, REQUIRED] = None
+
+
+class MetricSpec(Model):
+    """What is wanted of a Metric."""
+
+    containerResource: ContainerResourceMetricSource | None = None
+    external: ExternalMetricSource | None = None
+    object: ObjectMetricSource | None = None
+    pods: PodsMetricSource | None = None
+    resource: ResourceMetricSource | None = None
+    type: Annotated[str | None, REQUIRED, OneOf("ContainerResource", "External", "Object", "Pods", "Resource")] = None
+
+
+def _rules(given: HPAScalingRules | None, window: int | None, policies: list[tuple[str, int]]) -> HPAScalingRules:
+    rules = given or HPAScalingRules()
+    if rules.stabilizationWindowSeconds is None:
+        rules.stabilizationWindowSeconds = window
+    rules.selectPolicy = rules.selectPolicy or "Max"
+    if not rules.policies:
+        rules.policies = [HPAScalingPolicy(type=kind, value=value, periodSeconds=15) for kind, value in policies]
+    return rules
+
+
+class HorizontalPodAutoscalerSpec(Model):
+    """What is wanted of a Horizontal Pod Autoscaler."""
+
+    behavior: HorizontalPodAutoscalerBehavior | None = None
+    maxReplicas: Annotated[Int32 | None, LISTED] = None
+    metrics: Annotated[list[MetricSpec] | None, ATOMIC] = None
+    minReplicas: Int32 = 1
+    scaleTargetRef: Annotated[CrossVersionObjectReference | None, REQUIRED] = None
+
+    @model_validator(mode="after")
+    def _default(self) -> Self:
+        if not self.metrics:
+            cpu = ResourceMetricSource(name="cpu", target=MetricTarget(type="Utilization", averageUtilization=80))
+            self.metrics = [MetricSpec(type="Resource", resource=cpu)]
+        if self.behavior:
+            self.behavior.scaleUp = _rules(self.behavior.scaleUp, 0, [("Pods", 4), ("Percent", 100)])
+            self.behavior.scaleDown = _rules(self.behavior.scaleDown, None, [("Percent", 100)])
+        return self
+
+
+class HorizontalPodAutoscalerCondition(Model):
+    """One condition of a Horizontal Pod Autoscaler."""
+
+    lastTransitionTime: Time | None = None
+    message: str | None = None
+    reason: str | None = None
+    status: Annotated[str | None, LISTED] = None
+    type: Annotated[str | None, LISTED] = None
+
+
+class ObjectMetricStatus(Model):
+    """What has been observed of an Object Metric."""
+
+    current: Annotated[MetricValueStatus | None, LISTED] = None
+    describedObject: Annotated[CrossVersionObjectReference | None, LISTED] = None
+    metric: Annotated[MetricIdentifier | None, LISTED] = None
+
+
+class PodsMetricStatus(Model):
+    """What has been observed of a Pods Metric."""
+
+    current: Annotated[MetricValueStatus | None, LISTED] = None
+    metric: Annotated[MetricIdentifier | None, LISTED] = None
+
+
+class ResourceMetricStatus(Model):
+    """What has been observed of a Resource Metric."""
+
+    current: Annotated[MetricValueStatus | None, LISTED] = None
+    name: Annotated[str | None, LISTED] = None
+
+
+class MetricStatus(Model):
+    """What has been observed of a Metric."""
+
+    containerResource: ContainerResourceMetricStatus | None = None
+    external: ExternalMetricStatus | None = None
+    object: ObjectMetricStatus | None = None
+    pods: PodsMetricStatus | None = None
+    resource: ResourceMetricStatus | None = None
+    type: Annotated[str | None, LISTED] = None
+
+
+class HorizontalPodAutoscalerStatus(Model):
+    """What has been observed of a Horizontal Pod Autoscaler."""
+
+    conditions: Annotated[list[HorizontalPodAutoscalerCondition] | None, MergeKey("type")] = None
+    currentMetrics: Annotated[list[MetricStatus] | None, ATOMIC] = None
+    currentReplicas: Int32 | None = None
+    desiredReplicas: Annotated[Int32 | None, LISTED] = None
+    lastScaleTime: Time | None = None
+    observedGeneration: Int64 | None = None
+
+
+class HorizontalPodAutoscaler(Kind):
+    """Horizontal Pod Autoscaler."""
+
+    spec: Annotated[HorizontalPodAutoscalerSpec | None, REQUIRED] = None
+    status: HorizontalPodAutoscalerStatus | None = None
+
+
+__all__ = ["HorizontalPodAutoscaler", "HorizontalPodAutoscalerV1", "Scale"]

@@ -1,0 +1,44 @@
+"""The models of certificates."""
+
+from typing import Annotated
+
+from api.kinds.base import ATOMIC, LISTED, REQUIRED, Base64, Int32, ListMap, Model, Time
+from api.kinds.meta import Kind
+
+
+class CertificateSigningRequestSpec(Model):
+    """What is wanted of a Certificate Signing Request."""
+
+    expirationSeconds: Int32 | None = None
+    extra: dict[str, list[str]] | None = None
+    groups: Annotated[list[str] | None, ATOMIC] = None
+    request: Annotated[Base64 | None, REQUIRED] = None
+    signerName: Annotated[str | None, REQUIRED] = None
+    uid: str | None = None
+    usages: Annotated[list[str] | None, ATOMIC] = None
+    username: str | None = None
+
+
+class CertificateSigningRequestCondition(Model):
+    """One condition of a Certificate Signing Request."""
+
+    lastTransitionTime: Time | None = None
+    lastUpdateTime: Time | None = None
+    message: str | None = None
+    reason: str | None = None
+    status: Annotated[str | None, LISTED] = None
+    type: Annotated[str | None, LISTED] = None
+
+
+class CertificateSigningRequestStatus(Model):
+    """What has been observed of a Certificate Signing Request."""
+
+    certificate: Base64 | None = None
+    conditions: Annotated[list[CertificateSigningRequestCondition] | None, ListMap("type")] = None
+
+
+class CertificateSigningRequest(Kind):
+    """Certificate Signing Request."""
+
+    spec: Annotated[CertificateSigningRequestSpec | None, REQUIRED] = None
+    status: CertificateSigningRequestStatus | None = None

@@ -1,0 +1,173 @@
+"""The models of core.node."""
+
+from typing import Annotated, Self
+
+from pydantic import model_validator
+
+from api.kinds.base import ATOMIC, LISTED, REQUIRED, Int32, Int64, ListSet, MergeKey, Model, Quantity, Time
+from api.kinds.core.placement import Taint
+from api.kinds.meta import Kind
+
+
+class ConfigMapNodeConfigSource(Model):
+    """Config Map Node Config Source."""
+
+    kubeletConfigKey: Annotated[str | None, REQUIRED] = None
+    name: Annotated[str | None, REQUIRED] = None
+    namespace: Annotated[str | None, REQUIRED] = None
+    resourceVersion: str | None = None
+    uid: str | None = None
+
+
+class NodeConfigSource(Model):
+    """Node Config Source."""
+
+    configMap: ConfigMapNodeConfigSource | None = None
+
+
+class NodeSpec(Model):
+    """What is wanted of a Node."""
+
+    configSource: NodeConfigSource | None = None
+    externalID: str | None = None
+    podCIDR: str | None = None
+    podCIDRs: Annotated[list[str] | None, ListSet(merge=True)] = None
+    providerID: str | None = None
+    taints: Annotated[list[Taint] | None, ATOMIC] = None
+    unschedulable: bool | None = None
+
+    @model_validator(mode="after")
+    def _default(self) -> Self:
+        # podCIDR is the first of podCIDRs; either fills the other
+        if self.podCIDR and not self.podCIDRs:
+            self.podCIDRs = [self.podCIDR]
+        elif self.podCIDRs and not self.podCIDR:
+            self.podCIDR = self.podCIDRs[0]
+        return self
+
+
+class AttachedVolume(Model):
+    """Attached Volume."""
+
+    devicePath: Annotated[str | None, REQUIRED] = None
+    name: Annotated[str | None, REQUIRED] = None
+
+
+class ContainerImage(Model):
+    """Container Image."""
+
+    names: Annotated[list[str] | None, ATOMIC] = None
+    sizeBytes: Int64 | None = None
+
+
+class NodeAddress(Model):
+    """Node Address."""
+
+    address: Annotated[str | None, REQUIRED] = None
+    type: Annotated[str | None, REQUIRED] = None
+
+
+class NodeCondition(Model):
+    """One condition of a Node."""
+
+    lastHeartbeatTime: Time | None = None
+    lastTransitionTime: Time | None = None
+    message: str | None = None
+    reason: str | None = None
+    status: Annotated[str | None, LISTED] = None
+    type: Annotated[str | None, LISTED] = None
+
+
+class NodeConfigStatus(Model):
+    """What has been observed of a Node Config."""
+
+    active: NodeConfigSource | None = None
+    assigned: NodeConfigSource | None = None
+    error: str | None = None
+    lastKnownGood: NodeConfigSource | None = None
+
+
+class DaemonEndpoint(Model):
+    """Daemon Endpoint."""
+
+    Port: Annotated[Int32 | None, LISTED] = None
+
+
+class NodeDaemonEndpoints(Model):
+    """Node Daemon Endpoints."""
+
+    kubeletEndpoint: DaemonEndpoint | None = None
+
+
+class NodeFeatures(Model):
+    """Node Features."""
+
+    supplementalGroupsPolicy: bool | None = None
+
+
+class NodeRuntimeHandlerFeatures(Model):
+    """Node Runtime Handler Features."""
+
+    recursiveReadOnlyMounts: bool | None = None
+    userNamespaces: bool | None = None
+
+
+class NodeRuntimeHandler(Model):
+    """Node Runtime Handler."""
+
+    features: NodeRuntimeHandlerFeatures | None = None
+    name: str | None = None
+
+
+class NodeSwapStatus(Model):
+    """What has been observed of a Node Swap."""
+
+    capacity: Int64 | None = None
+
+
+class NodeSystemInfo(Model):
+    """Node System Info."""
+
+    architecture: Annotated[str | None, REQUIRED] = None
+    bootID: Annotated[str | None, REQUIRED] = None
+    containerRuntimeVersion: Annotated[str | None, REQUIRED] = None
+    kernelVersion: Annotated[str | None, REQUIRED] = None
+    kubeProxyVersion: Annotated[str | None, REQUIRED] = None
+    kubeletVersion: Annotated[str | None, REQUIRED] = None
+    machineID: Annotated[str | None, REQUIRED] = None
+    operatingSystem: Annotated[str | None, REQUIRED] = None
+    osImage: Annotated[str | None, REQUIRED] = None
+    swap: NodeSwapStatus | None = None
+    systemUUID: Annotated[str | None, REQUIRED] = None
+
+
+class NodeStatus(Model):
+    """What has been observed of a Node."""
+
+    addresses: Annotated[list[NodeAddress] | None, MergeKey("type")] = None
+    allocatable: dict[str, Quantity] | None = None
+    capacity: dict[str, Quantity] | None = None
+    conditions: Annotated[list[NodeCondition] | None, MergeKey("type")] = None
+    config: NodeConfigStatus | None = None
+    daemonEndpoints: NodeDaemonEndpoints | None = None
+    declaredFeatures: Annotated[list[str] | None, ATOMIC] = None
+    features: NodeFeatures | None = None
+    images: Annotated[list[ContainerImage] | None, ATOMIC] = None
+    nodeInfo: NodeSystemInfo | None = None
+    phase: str | None = None
+    runtimeHandlers: Annotated[list[NodeRuntimeHandler] | None, ATOMIC] = None
+    volumesAttached: Annotated[list[AttachedVolume] | None, ATOMIC] = None
+    volumesInUse: Annotated[list[str] | None, ATOMIC] = None
+
+    @model_validator(mode="after")
+    def _default(self) -> Self:
+        if self.allocatable is None and self.capacity is not None:
+            self.allocatable = dict(self.capacity)
+        return self
+
+
+class Node(Kind):
+    """Node."""
+
+    spec: NodeSpec | None = None
+    status: NodeStatus | None = None

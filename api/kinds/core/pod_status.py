@@ -1,0 +1,203 @@
+"""The models of core.pod_status."""
+
+from typing import Annotated, Self
+
+from pydantic import model_validator
+
+from api.kinds.base import ATOMIC, LISTED, REQUIRED, SET, Int32, Int64, ListMap, MergeKey, Model, Quantity, Time
+from api.kinds.core.resources import ResourceRequirements
+
+
+class ContainerStateRunning(Model):
+    """Container State Running."""
+
+    startedAt: Time | None = None
+
+
+class ContainerStateTerminated(Model):
+    """Container State Terminated."""
+
+    containerID: str | None = None
+    exitCode: Annotated[Int32 | None, LISTED] = None
+    finishedAt: Time | None = None
+    message: str | None = None
+    reason: str | None = None
+    signal: Int32 | None = None
+    startedAt: Time | None = None
+
+
+class ContainerStateWaiting(Model):
+    """Container State Waiting."""
+
+    message: str | None = None
+    reason: str | None = None
+
+
+class ContainerState(Model):
+    """Container State."""
+
+    running: ContainerStateRunning | None = None
+    terminated: ContainerStateTerminated | None = None
+    waiting: ContainerStateWaiting | None = None
+
+
+class LinuxContainerUser(Model):
+    """Linux Container User."""
+
+    gid: Annotated[Int64 | None, LISTED] = None
+    supplementalGroups: Annotated[list[Int64] | None, ATOMIC] = None
+    uid: Annotated[Int64 | None, LISTED] = None
+
+
+class ContainerUser(Model):
+    """Container User."""
+
+    linux: LinuxContainerUser | None = None
+
+
+class ResourceHealth(Model):
+    """Resource Health."""
+
+    health: str | None = None
+    message: str | None = None
+    resourceID: Annotated[str | None, REQUIRED] = None
+
+
+class ResourceStatus(Model):
+    """What has been observed of a Resource."""
+
+    name: Annotated[str | None, LISTED] = None
+    resources: Annotated[list[ResourceHealth] | None, ListMap("resourceID")] = None
+
+
+class ImageVolumeStatus(Model):
+    """What has been observed of an Image Volume."""
+
+    imageRef: Annotated[str | None, LISTED] = None
+
+
+class VolumeStatus(Model):
+    """What has been observed of a Volume."""
+
+    image: ImageVolumeStatus | None = None
+
+
+class VolumeMountStatus(Model):
+    """What has been observed of a Volume Mount."""
+
+    mountPath: Annotated[str | None, LISTED] = None
+    name: Annotated[str | None, LISTED] = None
+    readOnly: bool | None = None
+    recursiveReadOnly: str | None = None
+    volumeStatus: VolumeStatus | None = None
+
+
+class ContainerStatus(Model):
+    """What has been observed of a Container."""
+
+    allocatedResources: dict[str, Quantity] | None = None
+    allocatedResourcesStatus: Annotated[list[ResourceStatus] | None, MergeKey("name")] = None
+    containerID: str | None = None
+    image: Annotated[str | None, LISTED] = None
+    imageID: Annotated[str | None, LISTED] = None
+    lastState: ContainerState | None = None
+    name: Annotated[str | None, LISTED] = None
+    ready: Annotated[bool | None, LISTED] = None
+    resources: ResourceRequirements | None = None
+    restartCount: Annotated[Int32 | None, LISTED] = None
+    started: bool | None = None
+    state: ContainerState | None = None
+    stopSignal: str | None = None
+    user: ContainerUser | None = None
+    volumeMounts: Annotated[list[VolumeMountStatus] | None, MergeKey("mountPath")] = None
+
+
+class PodCondition(Model):
+    """One condition of a Pod."""
+
+    lastProbeTime: Time | None = None
+    lastTransitionTime: Time | None = None
+    message: str | None = None
+    observedGeneration: Int64 | None = None
+    reason: str | None = None
+    status: Annotated[str | None, LISTED] = None
+    type: Annotated[str | None, LISTED] = None
+
+
+class PodIP(Model):
+    """Pod IP."""
+
+    ip: Annotated[str | None, REQUIRED] = None
+
+
+class HostIP(Model):
+    """Host IP."""
+
+    ip: Annotated[str | None, REQUIRED] = None
+
+
+class PodResourceClaimStatus(Model):
+    """What has been observed of a Pod Resource Claim."""
+
+    name: Annotated[str | None, LISTED] = None
+    resourceClaimName: str | None = None
+
+
+class ContainerExtendedResourceRequest(Model):
+    """Container Extended Resource Request."""
+
+    containerName: Annotated[str | None, REQUIRED] = None
+    requestName: Annotated[str | None, REQUIRED] = None
+    resourceName: Annotated[str | None, REQUIRED] = None
+
+
+class PodExtendedResourceClaimStatus(Model):
+    """What has been observed of a Pod Extended Resource Claim."""
+
+    requestMappings: Annotated[list[ContainerExtendedResourceRequest] | None, ATOMIC, LISTED] = None
+    resourceClaimName: Annotated[str | None, LISTED] = None
+
+
+class NodeAllocatableResourceClaimStatus(Model):
+    """What has been observed of a Node Allocatable Resource Claim."""
+
+    containers: Annotated[list[str] | None, SET] = None
+    resourceClaimName: Annotated[str | None, LISTED] = None
+    resources: Annotated[dict[str, Quantity] | None, LISTED] = None
+
+
+class PodStatus(Model):
+    """What has been observed of a Pod."""
+
+    allocatedResources: dict[str, Quantity] | None = None
+    conditions: Annotated[list[PodCondition] | None, MergeKey("type")] = None
+    containerStatuses: Annotated[list[ContainerStatus] | None, ATOMIC] = None
+    ephemeralContainerStatuses: Annotated[list[ContainerStatus] | None, ATOMIC] = None
+    extendedResourceClaimStatus: PodExtendedResourceClaimStatus | None = None
+    hostIP: str | None = None
+    hostIPs: Annotated[list[HostIP] | None, MergeKey("ip", list_type="atomic")] = None
+    initContainerStatuses: Annotated[list[ContainerStatus] | None, ATOMIC] = None
+    message: str | None = None
+    nodeAllocatableResourceClaimStatuses: Annotated[list[NodeAllocatableResourceClaimStatus] | None, ATOMIC] = None
+    nominatedNodeName: str | None = None
+    observedGeneration: Int64 | None = None
+    phase: str | None = None
+    podIP: str | None = None
+    podIPs: Annotated[list[PodIP] | None, MergeKey("ip")] = None
+    qosClass: str | None = None
+    reason: str | None = None
+    resize: str | None = None
+    resourceClaimStatuses: Annotated[list[PodResourceClaimStatus] | None, MergeKey("name", retain_keys=True)] = None
+    resources: ResourceRequirements | None = None
+    startTime: Time | None = None
+
+    @model_validator(mode="after")
+    def _default(self) -> Self:
+        # podIP is the first of podIPs; either fills the other
+        if self.podIP and not self.podIPs:
+            self.podIPs = [PodIP(ip=self.podIP)]
+        elif self.podIPs and not self.podIP:
+            self.podIP = self.podIPs[0].ip
+        if self.hostIP and not self.hostIPs:
+            self.hostIPs = [HostIP(ip=self.hostIP)]
+        return self

@@ -1,0 +1,92 @@
+"""The models of core.probes."""
+
+from typing import Annotated
+
+from api.kinds.base import (
+    ATOMIC,
+    LISTED,
+    NON_NEGATIVE,
+    PORT,
+    POSITIVE,
+    REQUIRED,
+    Int32,
+    Int64,
+    IntOrString,
+    Model,
+    OneOf,
+)
+
+
+class ExecAction(Model):
+    """Exec Action."""
+
+    command: Annotated[list[str] | None, ATOMIC] = None
+
+
+class HTTPHeader(Model):
+    """HTTP Header."""
+
+    name: Annotated[str | None, REQUIRED] = None
+    value: Annotated[str | None, REQUIRED] = None
+
+
+class HTTPGetAction(Model):
+    """HTTP Get Action."""
+
+    host: str | None = None
+    httpHeaders: Annotated[list[HTTPHeader] | None, ATOMIC] = None
+    path: str = "/"
+    port: Annotated[IntOrString | None, REQUIRED] = None
+    scheme: Annotated[str, OneOf("HTTP", "HTTPS")] = "HTTP"
+
+
+class TCPSocketAction(Model):
+    """TCP Socket Action."""
+
+    host: str | None = None
+    port: Annotated[IntOrString | None, REQUIRED] = None
+
+
+class GRPCAction(Model):
+    """GRPC Action."""
+
+    port: Annotated[Int32 | None, REQUIRED, PORT] = None
+    service: str = ""
+
+
+class SleepAction(Model):
+    """Sleep Action."""
+
+    seconds: Annotated[Int64 | None, LISTED] = None
+
+
+class Probe(Model):
+    """Probe."""
+
+    exec: ExecAction | None = None
+    failureThreshold: Annotated[Int32, POSITIVE] = 3
+    grpc: GRPCAction | None = None
+    httpGet: HTTPGetAction | None = None
+    initialDelaySeconds: Annotated[Int32 | None, NON_NEGATIVE] = None
+    periodSeconds: Annotated[Int32, POSITIVE] = 10
+    successThreshold: Annotated[Int32, POSITIVE] = 1
+    tcpSocket: TCPSocketAction | None = None
+    terminationGracePeriodSeconds: Annotated[Int64 | None, POSITIVE] = None
+    timeoutSeconds: Annotated[Int32, POSITIVE] = 1
+
+
+class LifecycleHandler(Model):
+    """Lifecycle Handler."""
+
+    exec: ExecAction | None = None
+    httpGet: HTTPGetAction | None = None
+    sleep: SleepAction | None = None
+    tcpSocket: TCPSocketAction | None = None
+
+
+class Lifecycle(Model):
+    """Lifecycle."""
+
+    postStart: LifecycleHandler | None = None
+    preStop: LifecycleHandler | None = None
+    stopSignal: str | None = None

@@ -1,0 +1,55 @@
+"""The models of core.replication."""
+
+from typing import Annotated, Self
+
+from pydantic import model_validator
+
+from api.kinds.base import ATOMIC, LISTED, NON_NEGATIVE, Int32, Int64, MergeKey, Model, Time
+from api.kinds.core.pod import PodTemplateSpec
+from api.kinds.meta import Kind
+
+
+class ReplicationControllerSpec(Model):
+    """What is wanted of a Replication Controller."""
+
+    minReadySeconds: Annotated[Int32 | None, NON_NEGATIVE] = None
+    replicas: Annotated[Int32, NON_NEGATIVE] = 1
+    selector: Annotated[dict[str, str] | None, ATOMIC] = None
+    template: PodTemplateSpec | None = None
+
+
+class ReplicationControllerCondition(Model):
+    """One condition of a Replication Controller."""
+
+    lastTransitionTime: Time | None = None
+    message: str | None = None
+    reason: str | None = None
+    status: Annotated[str | None, LISTED] = None
+    type: Annotated[str | None, LISTED] = None
+
+
+class ReplicationControllerStatus(Model):
+    """What has been observed of a Replication Controller."""
+
+    availableReplicas: Int32 | None = None
+    conditions: Annotated[list[ReplicationControllerCondition] | None, MergeKey("type")] = None
+    fullyLabeledReplicas: Int32 | None = None
+    observedGeneration: Int64 | None = None
+    readyReplicas: Int32 | None = None
+    replicas: Annotated[Int32 | None, LISTED] = None
+
+
+class ReplicationController(Kind):
+    """Replication Controller."""
+
+    spec: ReplicationControllerSpec | None = None
+    status: ReplicationControllerStatus | None = None
+
+    @model_validator(mode="after")
+    def _default(self) -> Self:
+        template = self.spec.template if self.spec else None
+        labels = template.metadata.labels if template and template.metadata else None
+        if self.spec and labels:
+            self.spec.selector = self.spec.selector or dict(labels)
+            self.metadata.labels = self.metadata.labels or dict(labels)
+        return self

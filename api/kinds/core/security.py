@@ -1,0 +1,86 @@
+"""The models of core.security."""
+
+from typing import Annotated
+
+from api.kinds.base import ATOMIC, REQUIRED, Int64, Model, OneOf
+
+
+class SELinuxOptions(Model):
+    """SE Linux Options."""
+
+    level: str | None = None
+    role: str | None = None
+    type: str | None = None
+    user: str | None = None
+
+
+class SeccompProfile(Model):
+    """Seccomp Profile."""
+
+    localhostProfile: str | None = None
+    type: Annotated[str | None, REQUIRED, OneOf("Localhost", "RuntimeDefault", "Unconfined")] = None
+
+
+class AppArmorProfile(Model):
+    """App Armor Profile."""
+
+    localhostProfile: str | None = None
+    type: Annotated[str | None, REQUIRED, OneOf("Localhost", "RuntimeDefault", "Unconfined")] = None
+
+
+class Capabilities(Model):
+    """Capabilities."""
+
+    add: Annotated[list[str] | None, ATOMIC] = None
+    drop: Annotated[list[str] | None, ATOMIC] = None
+
+
+class WindowsSecurityContextOptions(Model):
+    """Windows Security Context Options."""
+
+    gmsaCredentialSpec: str | None = None
+    gmsaCredentialSpecName: str | None = None
+    hostProcess: bool | None = None
+    runAsUserName: str | None = None
+
+
+class SecurityContext(Model):
+    """Security Context."""
+
+    allowPrivilegeEscalation: bool | None = None
+    appArmorProfile: AppArmorProfile | None = None
+    capabilities: Capabilities | None = None
+    privileged: bool | None = None
+    procMount: Annotated[str | None, OneOf("Default", "Unmasked")] = None
+    readOnlyRootFilesystem: bool | None = None
+    runAsGroup: Int64 | None = None
+    runAsNonRoot: bool | None = None
+    runAsUser: Int64 | None = None
+    seLinuxOptions: SELinuxOptions | None = None
+    seccompProfile: SeccompProfile | None = None
+    windowsOptions: WindowsSecurityContextOptions | None = None
+
+
+class Sysctl(Model):
+    """Sysctl."""
+
+    name: Annotated[str | None, REQUIRED] = None
+    value: Annotated[str | None, REQUIRED] = None
+
+
+class PodSecurityContext(Model):
+    """Pod Security Context."""
+
+    appArmorProfile: AppArmorProfile | None = None
+    fsGroup: Int64 | None = None
+    fsGroupChangePolicy: Annotated[str | None, OneOf("Always", "OnRootMismatch")] = None
+    runAsGroup: Int64 | None = None
+    runAsNonRoot: bool | None = None
+    runAsUser: Int64 | None = None
+    seLinuxChangePolicy: str | None = None
+    seLinuxOptions: SELinuxOptions | None = None
+    seccompProfile: SeccompProfile | None = None
+    supplementalGroups: Annotated[list[Int64] | None, ATOMIC] = None
+    supplementalGroupsPolicy: Annotated[str | None, OneOf("Merge", "Strict")] = None
+    sysctls: Annotated[list[Sysctl] | None, ATOMIC] = None
+    windowsOptions: WindowsSecurityContextOptions | None = None

@@ -1,0 +1,34 @@
+"""The models of events."""
+
+from typing import Annotated
+
+from api.kinds.base import LISTED, REQUIRED, Int32, MicroTime, Model, Time
+from api.kinds.core.event import EventSource
+from api.kinds.core.references import ObjectReference
+from api.kinds.meta import Kind
+
+
+class EventSeries(Model):
+    """Event Series."""
+
+    count: Annotated[Int32 | None, LISTED] = None
+    lastObservedTime: Annotated[MicroTime | None, REQUIRED] = None
+
+
+class Event(Kind):
+    """Event."""
+
+    action: str | None = None
+    deprecatedCount: Int32 | None = None
+    deprecatedFirstTimestamp: Time | None = None
+    deprecatedLastTimestamp: Time | None = None
+    deprecatedSource: EventSource | None = None
+    eventTime: Annotated[MicroTime | None, LISTED] = None
+    note: str | None = None
+    reason: str | None = None
+    regarding: ObjectReference | None = None
+    related: ObjectReference | None = None
+    reportingController: str | None = None
+    reportingInstance: str | None = None
+    series: EventSeries | None = None
+    type: str | None = None

@@ -1,0 +1,15 @@
+"""The models of scheduling."""
+
+from typing import Annotated
+
+from api.kinds.base import IMMUTABLE, Int32, OneOf
+from api.kinds.meta import Kind
+
+
+class PriorityClass(Kind):
+    """Priority Class."""
+
+    description: str | None = None
+    globalDefault: bool | None = None
+    preemptionPolicy: Annotated[str, OneOf("Never", "PreemptLowerPriority")] = "PreemptLowerPriority"
+    value: Annotated[Int32 | None, IMMUTABLE] = None
