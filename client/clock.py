@@ -75,6 +75,7 @@ class FakeClock:
 
     async def advance(self, seconds: float) -> None:
         """Move time on, then let every task that woke up run until it waits again."""
+        await settle()
         end = self._now + seconds
         while self._due and self._due[0][0] <= end:
             self._now, _, timer, callback, args = heapq.heappop(self._due)

@@ -258,11 +258,18 @@ class ApiClient:
         return await self._json("DELETE", resource.path(namespace, name), body=options)
 
     async def delete_collection(
-        self, resource: Resource, namespace: str | None = None, *, label_selector: str = "", field_selector: str = ""
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        propagation_policy: str | None = None,
     ) -> Object:
         """Delete every object that the selectors name."""
         params = {"labelSelector": label_selector, "fieldSelector": field_selector}
-        return await self._json("DELETE", resource.path(namespace), params)
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation_policy}
+        return await self._json("DELETE", resource.path(namespace), params, options if propagation_policy else None)
 
     async def watch(
         self,

@@ -1,0 +1,60 @@
+"""Kubeconfigs: what is read, what is written, what is said of a bad one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from client import kubeconfig
+from client.kubeconfig import KubeconfigError
+
+
+def test_what_is_written_reads_back_and_is_private(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    kubeconfig.write(path, "c", ["https://a:1", "https://b:2"], b"CA", user="admin", cert=b"CERT", key=b"KEY")
+    config = kubeconfig.load(path)
+    assert config.servers == ["https://a:1", "https://b:2"]
+    assert (config.ca, config.cert, config.key) == (b"CA", b"CERT", b"KEY")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_files_are_found_relative_to_the_kubeconfig(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_bytes(b"CA")
+    (tmp_path / "token").write_text("secret\n")
+    path = tmp_path / "config"
+    text = {
+        "clusters": [{"name": "c", "cluster": {"server": "https://a:1/", "certificate-authority": "ca.crt"}}],
+        "users": [{"name": "u", "user": {"tokenFile": str(tmp_path / "token")}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": "team"}}],
+        "current-context": "x",
+    }
+    path.write_text(yaml.safe_dump(text))
+    config = kubeconfig.load(path)
+    assert config.servers == ["https://a:1"]
+    assert config.ca == b"CA"
+    assert config.bearer() == "secret"
+    assert config.namespace == "team"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "empty or no mapping"),
+        ("{", "not YAML"),
+        ("{}", "current-context is not set"),
+        ("{current-context: x}", "no context 'x'"),
+        ("{current-context: x, contexts: [{name: x, context: {cluster: c}}]}", "no cluster 'c'"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_cause(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+    with pytest.raises(KubeconfigError, match=said):
+        kubeconfig.load(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(KubeconfigError, match="absent: No such file"):
+        kubeconfig.load(tmp_path / "absent")

@@ -1,0 +1,115 @@
+"""Leader election against a Lease kept in memory, with time moved by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from api import resources
+from api.errors import ServiceUnavailable, conflict, not_found
+from client.clock import FakeClock, settle
+from client.leader import LeaderElector, LostLeadership
+
+
+class FakeLeases:
+    """The three calls that an elector makes, with optimistic concurrency; `down` makes every call fail."""
+
+    def __init__(self) -> None:
+        self.lease: dict[str, Any] | None = None
+        self.down = False
+
+    def _up(self) -> None:
+        if self.down:
+            raise ServiceUnavailable("down")
+
+    async def get(self, *_: Any) -> dict[str, Any]:
+        self._up()
+        if self.lease is None:
+            raise not_found(resources.LEASES, "x")
+        return dict(self.lease)
+
+    async def create(self, _: Any, obj: dict[str, Any]) -> dict[str, Any]:
+        self._up()
+        self.lease = obj | {"metadata": obj["metadata"] | {"resourceVersion": "1"}}
+        return self.lease
+
+    async def update(self, _: Any, obj: dict[str, Any]) -> dict[str, Any]:
+        self._up()
+        assert self.lease is not None
+        if obj["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
+            raise conflict(resources.LEASES, "x")
+        version = str(int(obj["metadata"]["resourceVersion"]) + 1)
+        self.lease = obj | {"metadata": obj["metadata"] | {"resourceVersion": version}}
+        return self.lease
+
+    @property
+    def holder(self) -> str:
+        return str((self.lease or {}).get("spec", {}).get("holderIdentity", ""))
+
+
+class Candidate:
+    """An elector that is running."""
+
+    def __init__(self, leases: FakeLeases, name: str, clock: FakeClock) -> None:
+        self.leading = False
+        elector = LeaderElector(leases, "x", name, clock=clock)  # type: ignore[arg-type]
+        self.task = asyncio.ensure_future(elector.run(self._work))
+
+    async def _work(self) -> None:
+        self.leading = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.leading = False
+
+    async def stop(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+async def test_one_of_two_leads(clock: FakeClock) -> None:
+    leases = FakeLeases()
+    a, b = Candidate(leases, "a", clock), Candidate(leases, "b", clock)
+    await clock.advance(30)
+    assert [a.leading, b.leading] == [True, False]
+    assert leases.holder == "a"
+    await a.stop()
+    await b.stop()
+
+
+async def test_an_orderly_stop_hands_over_at_once(clock: FakeClock) -> None:
+    leases = FakeLeases()
+    a, b = Candidate(leases, "a", clock), Candidate(leases, "b", clock)
+    await clock.advance(1)
+    await a.stop()
+    await clock.advance(2.1)
+    assert b.leading
+    await b.stop()
+
+
+async def test_a_dead_holder_is_followed_after_the_lease_ran_out(clock: FakeClock) -> None:
+    leases = FakeLeases()
+    dead = {"holderIdentity": "dead", "leaseDurationSeconds": 15, "renewTime": "t"}
+    leases.lease = {"metadata": {"resourceVersion": "1"}, "spec": dead}
+    b = Candidate(leases, "b", clock)
+    await clock.advance(14)
+    assert not b.leading
+    await clock.advance(4)
+    assert b.leading
+    await b.stop()
+
+
+async def test_a_holder_that_cannot_renew_stops_before_others_may_lead(clock: FakeClock) -> None:
+    leases = FakeLeases()
+    a = Candidate(leases, "a", clock)
+    await clock.advance(1)
+    leases.down = True
+    await clock.advance(9)
+    assert a.leading
+    await clock.advance(4)
+    await settle()
+    assert not a.leading
+    with pytest.raises(LostLeadership):
+        await a.task
