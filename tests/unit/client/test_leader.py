@@ -53,16 +53,19 @@ class Candidate:
     """An elector that is running."""
 
     def __init__(self, leases: FakeLeases, name: str, clock: FakeClock) -> None:
-        self.leading = False
+        self._leading = False
         elector = LeaderElector(leases, "x", name, clock=clock)  # type: ignore[arg-type]
         self.task = asyncio.ensure_future(elector.run(self._work))
 
     async def _work(self) -> None:
-        self.leading = True
+        self._leading = True
         try:
             await asyncio.Event().wait()
         finally:
-            self.leading = False
+            self._leading = False
+
+    def leads(self) -> bool:
+        return self._leading
 
     async def stop(self) -> None:
         self.task.cancel()
@@ -73,7 +76,7 @@ async def test_one_of_two_leads(clock: FakeClock) -> None:
     leases = FakeLeases()
     a, b = Candidate(leases, "a", clock), Candidate(leases, "b", clock)
     await clock.advance(30)
-    assert [a.leading, b.leading] == [True, False]
+    assert [a.leads(), b.leads()] == [True, False]
     assert leases.holder == "a"
     await a.stop()
     await b.stop()
@@ -85,7 +88,7 @@ async def test_an_orderly_stop_hands_over_at_once(clock: FakeClock) -> None:
     await clock.advance(1)
     await a.stop()
     await clock.advance(2.1)
-    assert b.leading
+    assert b.leads()
     await b.stop()
 
 
@@ -95,9 +98,9 @@ async def test_a_dead_holder_is_followed_after_the_lease_ran_out(clock: FakeCloc
     leases.lease = {"metadata": {"resourceVersion": "1"}, "spec": dead}
     b = Candidate(leases, "b", clock)
     await clock.advance(14)
-    assert not b.leading
+    assert not b.leads()
     await clock.advance(4)
-    assert b.leading
+    assert b.leads()
     await b.stop()
 
 
@@ -107,9 +110,9 @@ async def test_a_holder_that_cannot_renew_stops_before_others_may_lead(clock: Fa
     await clock.advance(1)
     leases.down = True
     await clock.advance(9)
-    assert a.leading
+    assert a.leads()
     await clock.advance(4)
     await settle()
-    assert not a.leading
+    assert not a.leads()
     with pytest.raises(LostLeadership):
         await a.task

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import httpx
 import orjson
 import pytest
@@ -75,7 +77,7 @@ async def test_a_read_is_repeated_elsewhere(server: FakeServer) -> None:
 async def test_a_watch_joins_events_split_over_chunks(server: FakeServer, api: ApiClient) -> None:
     text = b"".join(orjson.dumps({"type": "ADDED", "object": pod(n)}) + b"\n" for n in ("a", "b"))
 
-    async def pieces() -> object:
+    async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, len(text), 7):
             yield text[start : start + 7]
 
