@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import time
 from collections import OrderedDict
 from typing import Literal
@@ -70,6 +71,12 @@ class EventRecorder:
         except asyncio.QueueFull:
             self._dropped += 1
             self._log.warning("event dropped, the queue is full", dropped=self._dropped, reason=reason)
+
+    def named(self, component: str) -> EventRecorder:
+        """The same queue and writer for another component of this process."""
+        other = copy.copy(self)
+        other._component = component
+        return other
 
     async def run(self) -> None:
         """Write events until cancelled."""

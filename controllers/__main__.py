@@ -1,0 +1,69 @@
+"""`cloudlet-controllers`: the controller manager's command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from client import daemon
+from controllers import manager
+from controllers.settings import Settings
+from controllers.table import TABLE, select
+
+_DEFAULTS = Settings()
+_File = Annotated[Path | None, typer.Option(exists=True, dir_okay=False)]
+
+
+def _names(text: str) -> str:
+    try:
+        select(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return text
+
+
+def controllers(
+    kubeconfig: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="How to reach the API server.")],
+    cluster_cidr: str = _DEFAULTS.cluster_cidr,
+    node_cidr_mask_size: int = _DEFAULTS.node_cidr_mask_size,
+    root_ca_file: _File = None,
+    service_account_private_key_file: _File = None,
+    cluster_signing_cert_file: _File = None,
+    cluster_signing_key_file: _File = None,
+    node_monitor_grace_period: float = _DEFAULTS.node_monitor_grace_period,
+    terminated_pod_gc_threshold: int = _DEFAULTS.terminated_pod_gc_threshold,
+    names: Annotated[
+        str,
+        typer.Option("--controllers", callback=_names, help=f"'*' or some of: {', '.join(TABLE)}; -NAME leaves out."),
+    ] = "*",
+    leader_elect: bool = True,
+    health_port: int = 0,
+    log_level: str = "info",
+) -> None:
+    """Run Kubernetes' controllers against an API server."""
+    settings = Settings(
+        cluster_cidr=cluster_cidr,
+        node_cidr_mask_size=node_cidr_mask_size,
+        root_ca_file=root_ca_file,
+        service_account_private_key_file=service_account_private_key_file,
+        cluster_signing_cert_file=cluster_signing_cert_file,
+        cluster_signing_key_file=cluster_signing_key_file,
+        node_monitor_grace_period=node_monitor_grace_period,
+        terminated_pod_gc_threshold=terminated_pod_gc_threshold,
+    )
+
+    async def run(process: daemon.Daemon) -> None:
+        await manager.serve(process, str(kubeconfig), settings, select(names), leader_elect=leader_elect)
+
+    daemon.run("cloudlet-controllers", run, health_port=health_port, log_level=log_level)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    typer.run(controllers)
+
+
+if __name__ == "__main__":
+    main()

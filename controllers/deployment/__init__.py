@@ -1,0 +1,1 @@
+"""Deployments: rollouts over ReplicaSets. `sets` and `scaling` decide, `status` reports, `controller` acts."""

@@ -1,0 +1,50 @@
+"""Every active namespace has the ConfigMap `kube-root-ca.crt`, by which pods verify the API server."""
+
+from __future__ import annotations
+
+from api import meta, resources
+from api.errors import AlreadyExists, Forbidden, NotFound
+from client.controller import Context, Controller
+from controllers.podcontrol import namespace_terminating
+from controllers.serviceaccounts import is_active
+
+NAME = "kube-root-ca.crt"
+_ABOUT = "Contains the CA certificates by which the API server can be verified inside the cluster."
+
+
+class RootCAPublisher(Controller):
+    """Keys are namespace names. `bundle` is PEM text; whatever else stands in the ConfigMap is put right."""
+
+    name = "root-ca-publisher"
+
+    def __init__(self, ctx: Context, bundle: str) -> None:
+        super().__init__(ctx)
+        self.bundle = bundle
+        namespaces = ctx.informers.informer(resources.NAMESPACES)
+        maps = ctx.informers.informer(resources.CONFIGMAPS, field_selector=f"metadata.name={NAME}")
+        self.namespaces, self.maps = namespaces.lister, maps.lister
+        namespaces.add_handler(self.enqueue, lambda _, new: self.enqueue(new))
+        maps.add_handler(
+            on_update=lambda _, new: self.queue.add(meta.namespace(new)),
+            on_delete=lambda old: self.queue.add(meta.namespace(old)),
+        )
+
+    async def reconcile(self, key: str) -> None:
+        """Create the ConfigMap, or restore its content."""
+        namespace = self.namespaces.get(key)
+        if namespace is None or not is_active(namespace):
+            return
+        data = {"ca.crt": self.bundle}
+        present = self.maps.get(f"{key}/{NAME}")
+        if present is not None:
+            if present.get("data") != data:
+                await self.client.update(resources.CONFIGMAPS, {**present, "data": data})
+            return
+        metadata = {"name": NAME, "namespace": key, "annotations": {"kubernetes.io/description": _ABOUT}}
+        try:
+            await self.client.create(resources.CONFIGMAPS, {"metadata": metadata, "data": data})
+        except (AlreadyExists, NotFound):
+            return
+        except Forbidden as error:
+            if not namespace_terminating(error):
+                raise

@@ -1,0 +1,62 @@
+"""Every controller, by the name that `--controllers` knows. A new one is a file and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from client.controller import Context
+from controllers.deployment.controller import DeploymentController
+from controllers.namespaces import NamespaceController
+from controllers.nodes.eviction import TaintEvictionController
+from controllers.nodes.ipam import NodeIpamController
+from controllers.nodes.lifecycle import NodeLifecycleController
+from controllers.replicas.controller import ReplicaSetController, ReplicationControllerController
+from controllers.rootca import RootCAPublisher
+from controllers.serviceaccounts import ServiceAccountController
+from controllers.settings import Settings
+
+
+class Runnable(Protocol):
+    """What the manager runs: works until cancelled."""
+
+    async def run(self) -> None: ...
+
+
+Factory = Callable[[Context, Settings], Runnable | None]
+"""Makes a controller and wires its informers; None when the settings leave out what it needs."""
+
+
+def _plain(controller: Callable[[Context], Runnable]) -> Factory:
+    return lambda ctx, _: controller(ctx)
+
+
+def _root_ca(ctx: Context, settings: Settings) -> Runnable | None:
+    return RootCAPublisher(ctx, settings.root_ca_file.read_text()) if settings.root_ca_file else None
+
+
+def _node_ipam(ctx: Context, settings: Settings) -> Runnable:
+    return NodeIpamController(ctx, settings.cluster_cidr, settings.node_cidr_mask_size)
+
+
+TABLE: dict[str, Factory] = {
+    "serviceaccount-controller": _plain(ServiceAccountController),
+    "root-ca-certificate-publisher-controller": _root_ca,
+    "namespace-controller": _plain(NamespaceController),
+    "node-ipam-controller": _node_ipam,
+    "node-lifecycle-controller": NodeLifecycleController,
+    "taint-eviction-controller": _plain(TaintEvictionController),
+    "replicaset-controller": _plain(ReplicaSetController),
+    "replicationcontroller-controller": _plain(ReplicationControllerController),
+    "deployment-controller": _plain(DeploymentController),
+}
+
+
+def select(patterns: str) -> list[str]:
+    """The names that `--controllers` asks for: `*` for all, `name` adds, `-name` takes away. Raises ValueError."""
+    words = [word.strip() for word in patterns.split(",") if word.strip()]
+    unknown = [w for w in words if w != "*" and w.removeprefix("-") not in TABLE]
+    if unknown:
+        raise ValueError(f"no such controller: {', '.join(unknown)}; there are {', '.join(TABLE)}")
+    off = {w[1:] for w in words if w.startswith("-")}
+    return [name for name in TABLE if name not in off and ("*" in words or name in words)]
