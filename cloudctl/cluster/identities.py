@@ -1,0 +1,94 @@
+"""Who is who in a cluster: every certificate and kubeconfig of the control plane and of the nodes."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import secrets
+import socket
+from pathlib import Path
+
+import yaml
+
+from client import kubeconfig
+from cloudctl.cluster.pki import Authority, Leaf, ensure_service_account_key, peer_leaf, server_leaf
+from cloudctl.cluster.state import API_ADDRESS, DNS_DOMAIN, SERVICE_API_ADDRESS, Cluster
+
+COMPONENTS = {
+    "admin": Leaf("kubernetes-admin", ("system:masters",)),
+    "controllers": Leaf("system:kube-controller-manager"),
+    "cloud": Leaf("system:cloud-controller-manager"),
+    "scheduler": Leaf("system:kube-scheduler"),
+    "proxy": Leaf("system:kube-proxy"),
+}
+# Simulated nodes share one process, so one identity must be able to act for all of them.
+FAKE_NODES = Leaf("cloudlet:fake-nodes", ("system:masters",))
+
+
+def ensure(cluster: Cluster) -> list[str]:
+    """Have everything; returns what was made anew (daemons that hold it must start again)."""
+    made: list[str] = []
+    folder = cluster.pki
+    authority = Authority(folder, "ca", "kubernetes")
+    etcd = Authority(folder / "etcd", "ca", "etcd-ca")
+    front = Authority(folder, "front-proxy-ca", "front-proxy-ca")
+    ensure_service_account_key(folder)
+    local = ("127.0.0.1", "localhost", socket.gethostname())
+    wanted = [
+        (authority, "apiserver", server_leaf("kube-apiserver", _server_names(local))),
+        (authority, "apiserver-kubelet-client", Leaf("kube-apiserver-kubelet-client", ("system:masters",))),
+        (front, "front-proxy-client", Leaf("front-proxy-client")),
+        (etcd, "server", peer_leaf("etcd", local)),
+        (etcd, "apiserver-client", Leaf("kube-apiserver-etcd-client", ("system:masters",))),
+    ]
+    for name in cluster.node_names:
+        leaf = server_leaf(f"system:node:{name}", (name, cluster.node_address(name)), ("system:nodes",))
+        wanted.append((authority, f"kubelet-{name}", leaf))
+    for issuer, name, leaf in wanted:
+        if issuer.ensure(name, leaf):
+            made.append(name)
+    clients = dict(COMPONENTS)
+    if cluster.fake:
+        clients["fake-nodes"] = FAKE_NODES
+    for name in cluster.node_names:
+        clients[f"kubelet-{name}"] = Leaf(f"system:node:{name}", ("system:nodes",))
+    for who, leaf in clients.items():
+        if _ensure_kubeconfig(cluster, authority, who, leaf):
+            made.append(f"{who}.kubeconfig")
+    _ensure_tokens(folder / "tokens.csv")
+    return made
+
+
+def _server_names(local: tuple[str, ...]) -> tuple[str, ...]:
+    service = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{DNS_DOMAIN}")
+    return (*local, *service, SERVICE_API_ADDRESS, API_ADDRESS)
+
+
+def _ensure_kubeconfig(cluster: Cluster, authority: Authority, who: str, leaf: Leaf) -> bool:
+    path = cluster.kubeconfig(who)
+    if _is_current(path, cluster.server, authority, leaf):
+        return False
+    pair = authority.issue(leaf)
+    user = leaf.common_name
+    kubeconfig.write(path, "cloudlet", [cluster.server], authority.pem, user=user, cert=pair.cert, key=pair.key)
+    return True
+
+
+def _is_current(path: Path, server: str, authority: Authority, leaf: Leaf) -> bool:
+    try:
+        config = yaml.safe_load(path.read_text())
+        where = config["clusters"][0]["cluster"]
+        cert = base64.b64decode(config["users"][0]["user"]["client-certificate-data"])
+        same = where["server"] == server and base64.b64decode(where["certificate-authority-data"]) == authority.pem
+        return bool(same and authority.issued(cert, leaf, datetime.datetime.now(datetime.UTC)))
+    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError, ValueError):
+        return False
+
+
+def _ensure_tokens(path: Path) -> None:
+    """One random bootstrap token, in the format of kube-apiserver's `--token-auth-file`."""
+    if path.exists():
+        return
+    token = f"{secrets.token_hex(3)}.{secrets.token_hex(8)}"
+    path.touch(mode=0o600)
+    path.write_text(f'{token},system:bootstrap:{token[:6]},{token[:6]},"system:bootstrappers"\n')

@@ -1,0 +1,72 @@
+"""The machine's part of the cluster network: the addresses of the API and of the nodes, on the interface `cloudlet0`.
+
+`cloudlet0` is a bridge without ports, because kernels without the `dummy` driver have bridges. Addresses in it are local to
+the machine, so everything on it, containers included, reaches them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from client.command import CommandError, Commands
+from cloudctl.cluster.state import API_ADDRESS, Cluster, ClusterError
+
+INTERFACE = "cloudlet0"
+# Which cluster the machine's addresses, bridges and nftables table belong to.
+OWNER = Path("/run/cloudlet/owner")
+
+
+async def ensure(cluster: Cluster, commands: Commands) -> None:
+    """Have the interface with the addresses of the API and of every node. Raises ClusterError."""
+    try:
+        if not await commands.succeeds("ip", "link", "show", INTERFACE):
+            await commands.run("ip", "link", "add", INTERFACE, "type", "bridge")
+        await commands.run("ip", "link", "set", INTERFACE, "up")
+        present = await addresses(commands)
+        for address in [API_ADDRESS, *(cluster.node_address(name) for name in cluster.node_names)]:
+            if address not in present:
+                await commands.run("ip", "address", "add", f"{address}/32", "dev", INTERFACE)
+    except CommandError as error:
+        raise ClusterError(f"the interface {INTERFACE} cannot be set up: {error}") from error
+
+
+async def addresses(commands: Commands) -> set[str]:
+    """The addresses that the interface has."""
+    shown = json.loads(await commands.run("ip", "-json", "address", "show", "dev", INTERFACE))
+    return {entry["local"] for link in shown for entry in link.get("addr_info", ())}
+
+
+async def bridges(commands: Commands) -> list[str]:
+    """Every bridge on this machine that is Cloudlet's: the pods' bridges and the two of addresses alone."""
+    links = json.loads(await commands.run("ip", "-json", "link", "show", "type", "bridge") or "[]")
+    names = [link["ifname"] for link in links if "ifname" in link]
+    return [name for name in names if name.startswith("clb-") or name in (INTERFACE, "cloudlet-dns")]
+
+
+async def remove(commands: Commands) -> None:
+    """Remove those bridges and the pods' ends that still hang on them."""
+    for bridge in await bridges(commands):
+        ports = json.loads(await commands.run("ip", "-json", "link", "show", "master", bridge) or "[]")
+        for port in [link["ifname"] for link in ports if "ifname" in link] + [bridge]:
+            await commands.succeeds("ip", "link", "delete", port)
+
+
+def owner() -> Path | None:
+    """The state folder of the cluster with real nodes on this machine, if one is recorded."""
+    try:
+        return Path(OWNER.read_text().strip())
+    except OSError:
+        return None
+
+
+def claim(cluster: Cluster) -> None:
+    """Record that the machine's network is this cluster's."""
+    OWNER.parent.mkdir(parents=True, exist_ok=True)
+    OWNER.write_text(f"{cluster.home}\n")
+
+
+def release(cluster: Cluster) -> None:
+    """Forget that record."""
+    if owner() == cluster.home:
+        OWNER.unlink(missing_ok=True)
