@@ -131,6 +131,11 @@ class InformerFactory:
                 self._tasks.create_task(reflector.run(), name=f"reflector {resource.qualified}")
         return self._informers[key][0]
 
+    def existing(self, resource: Resource) -> Informer | None:
+        """The informer of all whole objects of a resource, if somebody has asked for it already."""
+        known = self._informers.get((resource, None, "", "", False))
+        return known[0] if known else None
+
     async def run(self) -> None:
         """Run all reflectors until cancelled."""
         async with asyncio.TaskGroup() as tasks:

@@ -7,10 +7,14 @@ from typing import Protocol
 
 from client.controller import Context
 from controllers.deployment.controller import DeploymentController
+from controllers.endpoints.controller import EndpointsController, EndpointSliceController
+from controllers.endpoints.mirroring import EndpointSliceMirroringController
+from controllers.garbage.collector import GarbageCollector
 from controllers.namespaces import NamespaceController
 from controllers.nodes.eviction import TaintEvictionController
 from controllers.nodes.ipam import NodeIpamController
 from controllers.nodes.lifecycle import NodeLifecycleController
+from controllers.podgc import PodGC
 from controllers.replicas.controller import ReplicaSetController, ReplicationControllerController
 from controllers.rootca import RootCAPublisher
 from controllers.serviceaccounts import ServiceAccountController
@@ -39,6 +43,10 @@ def _node_ipam(ctx: Context, settings: Settings) -> Runnable:
     return NodeIpamController(ctx, settings.cluster_cidr, settings.node_cidr_mask_size)
 
 
+def _pod_gc(ctx: Context, settings: Settings) -> Runnable:
+    return PodGC(ctx, settings.terminated_pod_gc_threshold)
+
+
 TABLE: dict[str, Factory] = {
     "serviceaccount-controller": _plain(ServiceAccountController),
     "root-ca-certificate-publisher-controller": _root_ca,
@@ -49,6 +57,11 @@ TABLE: dict[str, Factory] = {
     "replicaset-controller": _plain(ReplicaSetController),
     "replicationcontroller-controller": _plain(ReplicationControllerController),
     "deployment-controller": _plain(DeploymentController),
+    "pod-garbage-collector-controller": _pod_gc,
+    "garbage-collector-controller": _plain(GarbageCollector),
+    "endpoints-controller": _plain(EndpointsController),
+    "endpointslice-controller": _plain(EndpointSliceController),
+    "endpointslice-mirroring-controller": _plain(EndpointSliceMirroringController),
 }
 
 

@@ -1,0 +1,1 @@
+"""Garbage collection: `graph` knows who owns whom, `collector` deletes what nobody owns any more."""
