@@ -143,10 +143,15 @@ class ApiClient:
         return response
 
     async def stream(
-        self, path: str, *, params: dict[str, Any] | None = None, silence: float | None = None
+        self,
+        path: str,
+        *,
+        params: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        silence: float | None = None,
     ) -> AsyncIterator[bytes]:
         """A GET whose body arrives in pieces (logs). `silence` is the longest pause in seconds, None for the usual."""
-        response = await self._send("GET", path, params, stream=True, silence=silence)
+        response = await self._send("GET", path, params, headers=headers, stream=True, silence=silence)
         try:
             if response.status_code >= 400:
                 await response.aread()

@@ -144,7 +144,13 @@ class Tree(TyperGroup):
 
 def build() -> typer.Typer:
     """The whole program as one typer application."""
-    root = typer.Typer(cls=Tree, rich_markup_mode=None, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+    root = typer.Typer(
+        cls=Tree,
+        rich_markup_mode=None,
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
 
     @root.callback()
     def cloudctl() -> None:

@@ -54,14 +54,21 @@ async def until(
 
 
 async def _follow(client: ApiClient, scope: Scope, judge: Callable[[dict[str, Object]], T | None]) -> T | None:
-    selectors = {"label_selector": scope.label_selector, "field_selector": scope.field_selector}
-    answer = await client.list(scope.resource, scope.namespace, **selectors)
+    answer = await client.list(
+        scope.resource, scope.namespace, label_selector=scope.label_selector, field_selector=scope.field_selector
+    )
     objects = {key(item): item for item in answer.get("items") or ()}
     found = judge(objects)
     if found is not None:
         return found
     version = answer["metadata"].get("resourceVersion", "")
-    stream = client.watch(scope.resource, scope.namespace, resource_version=version, **selectors)
+    stream = client.watch(
+        scope.resource,
+        scope.namespace,
+        resource_version=version,
+        label_selector=scope.label_selector,
+        field_selector=scope.field_selector,
+    )
     async for event in stream:
         if event["type"] == "BOOKMARK":
             continue

@@ -86,9 +86,14 @@ def mounts_below(folder: Path, mountinfo: str) -> list[str]:
     return sorted(found, key=len, reverse=True)
 
 
+def mounts(cluster: Cluster) -> list[str]:
+    """What is mounted in the state folder now, innermost first."""
+    return mounts_below(cluster.home, Path("/proc/self/mountinfo").read_text())
+
+
 async def unmount(cluster: Cluster, commands: Commands) -> None:
     """Unmount everything below the state folder and free the loop devices of its files. Raises CommandError."""
-    for point in mounts_below(cluster.home, Path("/proc/self/mountinfo").read_text()):
+    for point in mounts(cluster):
         if not await commands.succeeds("umount", point):
             await commands.run("umount", "--lazy", point)
     listed = json.loads(await commands.run("losetup", "--json", "--list") or "{}")

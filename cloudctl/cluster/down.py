@@ -51,7 +51,7 @@ def _cluster_to_end(home: Path) -> Cluster | None:
     try:
         return Cluster.load(home)
     except ClusterError:
-        return Cluster(home.expanduser().absolute(), Decisions())
+        return Cluster(home, Decisions())
 
 
 async def stop_daemons(cluster: Cluster) -> None:
@@ -95,7 +95,7 @@ def _kill(path: Path) -> None:
 
 def delete_state(cluster: Cluster) -> None:
     """Remove the state folder. Raises ClusterError when something is still mounted in it, for that may hold data."""
-    mounted = cleanup.mounts_below(cluster.home, Path("/proc/self/mountinfo").read_text())
+    mounted = cleanup.mounts(cluster)
     if mounted:
         raise ClusterError(f"{mounted[0]} is still mounted; unmount it, then `cloudctl down --delete` again")
     if not (cluster.home / "cluster.json").exists():

@@ -54,8 +54,9 @@ async def dns(timeout: float) -> None:
     """Ask the cluster DNS for the API's own name until it answers."""
     try:
         async with asyncio.timeout(timeout):
+            # A lost datagram is no event; the question is asked again, as every resolver does.
             while not await asyncio.to_thread(ask, f"kubernetes.default.svc.{DNS_DOMAIN}", DNS_ADDRESS):
-                await asyncio.sleep(_DNS_TRY_SECONDS / 4)
+                await asyncio.sleep(_DNS_TRY_SECONDS / 4)  # noqa: ASYNC110
     except TimeoutError as error:
         raise ClusterError(f"the cluster DNS does not answer on {DNS_ADDRESS} after {timeout:g} s") from error
 
@@ -74,4 +75,4 @@ def ask(name: str, server: str) -> bool:
         except OSError:
             return False
     got, flags, _, answers, _, _ = struct.unpack(">6H", answer[:12])
-    return got == number and flags & 0xF == 0 and answers > 0
+    return bool(got == number and flags & 0xF == 0 and answers > 0)

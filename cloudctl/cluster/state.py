@@ -47,14 +47,13 @@ class Cluster:
     """One cluster: a state directory and the decisions in it."""
 
     def __init__(self, home: Path, decisions: Decisions) -> None:
-        self.home = home
+        self.home = home.expanduser().absolute()
         self.decisions = decisions
 
     @classmethod
     def load(cls, home: Path) -> Cluster | None:
         """The cluster whose state is in `home`, None if there is none. Raises ClusterError for an unreadable state."""
-        home = home.expanduser().absolute()
-        path = home / "cluster.json"
+        path = home.expanduser() / "cluster.json"
         try:
             return cls(home, Decisions(**json.loads(path.read_text())))
         except FileNotFoundError:

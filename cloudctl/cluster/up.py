@@ -38,7 +38,7 @@ async def up(home: Path, wishes: Wishes, steps: Steps) -> Cluster:
     decided = decide(
         old.decisions if old else None, nodes=wishes.nodes, fake_nodes=wishes.fake_nodes, port=wishes.port
     )
-    cluster = Cluster(home.expanduser().absolute(), decided)
+    cluster = Cluster(home, decided)
     supervision = await Supervision.connect(cluster)
     preflight.check(cluster, running=supervision is not None)
     cluster.save()
