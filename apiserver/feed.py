@@ -1,0 +1,148 @@
+"""The one etcd watch that feeds every cache of the process, and reads that are as fresh as etcd itself.
+
+A linearizable read is: learn etcd's revision (one tiny read, shared by all who ask while it is on its way), wait until the
+caches have reached it, answer from memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+import random
+from collections.abc import Iterable
+
+from api import errors
+from apiserver.cache import Cache
+from apiserver.etcd import Compacted, Etcd
+
+log = logging.getLogger("apiserver.feed")
+
+WAIT = 3.0
+"""Seconds a request waits for the caches to reach a revision (kube-apiserver's figure)."""
+
+
+class Feed:
+    """Owns the caches. `await start()` fills them; `run()` keeps them current until cancelled."""
+
+    def __init__(self, etcd: Etcd, prefix: str = "/registry") -> None:
+        self.etcd = etcd
+        self.prefix = prefix.rstrip("/") + "/"
+        self.revision = 0
+        """Every change up to this revision is in the caches."""
+        self.connected = False
+        self._routes: dict[str, list[Cache]] = {}
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._tickets = 0
+        self._next: asyncio.Future[int] | None = None
+        self._asker: asyncio.Task[None] | None = None
+
+    def add(self, cache: Cache) -> None:
+        """Feed a cache from its resource's storage prefix."""
+        self._routes.setdefault(cache.resource.storage_prefix.split("/")[2], []).append(cache)
+
+    def key(self, cache: Cache, key: str) -> bytes:
+        """The etcd key of an object."""
+        return f"{self.prefix}{cache.resource.storage_prefix.split('/')[2]}/{key}".encode()
+
+    async def start(self) -> None:
+        """Read everything, once. Raises what etcd's client raises."""
+        found: dict[str, list[tuple[str, bytes, int]]] = {name: [] for name in self._routes}
+        revision = 0
+        async for page, seen in self.etcd.pages(self.prefix.encode()):
+            revision = seen
+            for pair in page:
+                place, key = self._place(pair.key)
+                if place in found:
+                    found[place].append((key, pair.value, int(pair.mod_revision)))
+            await asyncio.sleep(0)  # let requests in between the pages of a large store
+        for name, caches in self._routes.items():
+            for cache in caches:
+                cache.load(found[name], revision)
+        self._reached(revision)
+
+    def _place(self, key: bytes) -> tuple[str, str]:
+        place, _, rest = key.decode()[len(self.prefix) :].partition("/")
+        return place, rest
+
+    async def run(self) -> None:
+        """Follow etcd for ever; reconnect with back-off, read everything again when history is gone."""
+        pause = 0.1
+        while True:
+            try:
+                async for batch in self.etcd.watch(self.revision):
+                    self.connected, pause = True, 0.1
+                    self._apply(batch.events)
+            except Compacted:
+                log.warning("etcd has compacted past revision %d: reading everything again", self.revision)
+                try:
+                    await self.start()
+                except errors.ApiError as error:
+                    log.warning("cannot read etcd: %s", error)
+            except errors.ApiError as error:
+                self.connected = False
+                log.warning("watch of etcd broke at revision %d: %s", self.revision, error)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+            pause = min(pause * 2, 2.0)
+
+    def _apply(self, events: Iterable[object]) -> None:
+        revision = self.revision
+        prefix = self.prefix.encode()
+        for event in events:
+            pair = event.kv  # type: ignore[attr-defined]
+            revision = int(pair.mod_revision)
+            if revision <= self.revision or not pair.key.startswith(prefix):
+                continue
+            place, key = self._place(pair.key)
+            for cache in self._routes.get(place, ()):
+                if event.type:  # type: ignore[attr-defined]
+                    cache.remove(key, revision)
+                else:
+                    cache.put(key, pair.value, revision)
+        self._reached(revision)
+
+    def _reached(self, revision: int) -> None:
+        self.revision = max(self.revision, revision)
+        while self._waiting and self._waiting[0][0] <= self.revision:
+            future = heapq.heappop(self._waiting)[2]
+            if not future.done():
+                future.set_result(None)
+
+    async def reach(self, revision: int, seconds: float = WAIT) -> None:
+        """Wait until the caches have reached a revision. Raises Timeout ("Too large resource version") after `seconds`."""
+        if self.revision >= revision:
+            return
+        self._tickets += 1
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (revision, self._tickets, future))
+        try:
+            async with asyncio.timeout(seconds):
+                await future
+        except TimeoutError as error:
+            raise errors.Timeout(
+                f"Too large resource version: {revision}, current: {self.revision}",
+                {
+                    "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+                    "retryAfterSeconds": 1,
+                },
+            ) from error
+
+    async def fresh(self) -> int:
+        """Wait until the caches hold everything that was written before this call; return the revision learnt."""
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+            if self._asker is None or self._asker.done():
+                self._asker = asyncio.create_task(self._ask())
+        revision = await asyncio.shield(self._next)
+        await self.reach(revision)
+        return revision
+
+    async def _ask(self) -> None:
+        """Answer everyone who came before a read was sent with that read; who comes later waits for the next one."""
+        while self._next is not None:
+            future, self._next = self._next, None
+            try:
+                future.set_result(await self.etcd.revision())
+            except errors.ApiError as error:
+                future.set_exception(error)
+                future.exception()  # nobody may be left to hear it

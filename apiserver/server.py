@@ -1,0 +1,116 @@
+"""The process: build the application, serve it over TLS, end watches before requests when told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import ssl
+from collections.abc import Callable
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from apiserver import security, system
+from apiserver.chain import Chain
+from apiserver.core import Core
+from apiserver.handlers import watch
+from apiserver.options import Options
+from apiserver.plugins import Plugins
+from apiserver.tls import HttpProtocol, WebSocketProtocol
+
+log = logging.getLogger("apiserver")
+
+_DRAIN = 20
+"""Seconds that requests may take to finish once the server has been told to stop."""
+_BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which ends watches first: they would hold the drain up until their clients leave."""
+
+    def __init__(self, config: uvicorn.Config, core: Core) -> None:
+        super().__init__(config)
+        self.core = core
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, end watches, drain requests, then let go of etcd."""
+        self.core.stopping.set()
+        watch.end_all(self.core)
+        await super().shutdown(sockets)
+        await self.core.stop()
+
+
+def application(core: Core) -> tuple[Chain, FastAPI]:
+    """The whole ASGI application around a core."""
+    app = system.build(core)
+    return Chain(core, app), app
+
+
+def config(options: Options, app: Chain) -> uvicorn.Config:
+    """uvicorn's settings: TLS with optional client certificates, our protocols."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        host=options.bind_address,
+        port=options.secure_port,
+        loop="uvloop",
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        date_header=True,
+        backlog=_BACKLOG,
+        timeout_keep_alive=120,
+        timeout_graceful_shutdown=_DRAIN,
+        ssl_certfile=str(options.tls_cert_file) if options.tls_cert_file else None,
+        ssl_keyfile=str(options.tls_private_key_file) if options.tls_private_key_file else None,
+        ssl_ca_certs=str(options.client_ca_file) if options.client_ca_file else None,
+        ssl_cert_reqs=ssl.CERT_OPTIONAL if options.client_ca_file else ssl.CERT_NONE,
+    )
+
+
+def listen(options: Options) -> socket.socket:
+    """The listening socket; workers share the port by SO_REUSEPORT."""
+    family = socket.AF_INET6 if ":" in options.bind_address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if options.workers > 1:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind((options.bind_address, options.secure_port))
+    listener.set_inheritable(True)
+    return listener
+
+
+async def serve(options: Options, plugins: Callable[[Core], Plugins] = security.plugins) -> None:
+    """Run one worker until it is told to stop."""
+    core = Core(options)
+    await core.start(plugins)
+    chain, _ = application(core)
+    server = Server(config(options, chain), core)
+    listener = listen(options)
+    log.info("serving on %s:%d", *listener.getsockname()[:2])
+    notify("READY=1")
+    await server.serve(sockets=[listener])
+
+
+def notify(state: str) -> None:
+    """Tell systemd; without it this does nothing. Source: sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    target = "\0" + address[1:] if address.startswith("@") else address
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.sendto(state.encode(), target)
+
+
+def run(options: Options) -> None:
+    """Run one worker in this process."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(options))

@@ -1,0 +1,152 @@
+"""Writes: guarded by the revision the writer saw, repeated on what is really there when the guard fails, never overwriting.
+
+The current state is taken from the watch cache first. It may be old: then the guard fails (or the mutation refuses) and the
+mutation runs again on what etcd has.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from api import errors, resources
+from api.types import Object, Resource
+from apiserver import codec
+from apiserver.cache import Cache
+from apiserver.convert import VIEWS
+from apiserver.etcd import Etcd
+from apiserver.feed import Feed
+
+ATTEMPTS = 16
+"""Races one write may lose before the caller is told of a conflict."""
+_LEASE_SPAN = 60
+
+
+class Remove(Exception):
+    """Raised by a mutation: take the object out of the store. `last` is its final state, for the reply."""
+
+    def __init__(self, last: Object) -> None:
+        super().__init__("remove")
+        self.last = last
+
+
+class Unchanged(Exception):
+    """Raised by a mutation: leave the object as it is and answer with `obj` (a dry run, or nothing to do)."""
+
+    def __init__(self, obj: Object) -> None:
+        super().__init__("unchanged")
+        self.obj = obj
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a write left: the served bytes, their revision, and whether the object has been removed."""
+
+    data: bytes
+    revision: int
+    removed: bool = False
+
+
+Mutate = Callable[[Object], Awaitable[Object]]
+"""Gets the current object (its own copy, with resourceVersion) and returns the one to store."""
+
+
+class Store:
+    """Objects in etcd, one resource's cache at a time."""
+
+    def __init__(self, etcd: Etcd, feed: Feed, event_ttl: int = 3600) -> None:
+        self.etcd = etcd
+        self.feed = feed
+        self.event_ttl = event_ttl
+        self._lease = (0, 0.0)
+
+    async def read(self, cache: Cache, key: str) -> tuple[bytes, int] | None:
+        """One object straight from etcd: served bytes and mod revision, None when missing."""
+        pair, _ = await self.etcd.get(self.feed.key(cache, key))
+        return None if pair is None else self._served(cache, pair.value, int(pair.mod_revision))
+
+    @staticmethod
+    def _served(cache: Cache, value: bytes, revision: int) -> tuple[bytes, int]:
+        if cache.convert:
+            value = codec.stored(cache.convert(codec.loads(value)))
+        return codec.versioned(value, revision), revision
+
+    @staticmethod
+    def _values(resource: Resource, obj: Object) -> tuple[bytes, bytes]:
+        """(bytes in the resource's shape, bytes to store)."""
+        data = codec.stored(obj)
+        view = VIEWS.get(resource)
+        return data, codec.stored(view.write(obj)) if view else data
+
+    async def create(self, cache: Cache, key: str, obj: Object) -> Result:
+        """Write a new object. Raises AlreadyExists."""
+        data, value = self._values(cache.resource, obj)
+        lease = await self._event_lease() if cache.resource.storage_prefix == resources.EVENTS.storage_prefix else 0
+        written = await self.etcd.put(self.feed.key(cache, key), value, 0, lease)
+        if not written.ok:
+            raise errors.already_exists(cache.resource, obj["metadata"]["name"])
+        return Result(codec.versioned(data, written.revision), written.revision)
+
+    async def modify(self, cache: Cache, key: str, name: str, mutate: Mutate) -> Result:
+        """Read, mutate, write if nobody else has; again if somebody has. Raises NotFound, Conflict, what `mutate` raises."""
+        entry = cache.entries.get(key)
+        current = (entry.data, entry.revision) if entry else None
+        fresh = False
+        for _ in range(ATTEMPTS):
+            if current is None:
+                current, fresh = await self.read(cache, key), True
+                if current is None:
+                    raise errors.not_found(cache.resource, name)
+            data, revision = current
+            try:
+                done, current = await self._attempt(cache, key, data, revision, mutate, fresh)
+            except errors.ApiError:
+                if fresh:
+                    raise
+                current = await self.read(cache, key)
+                fresh = True
+                if current is not None and current[1] == revision:
+                    raise
+                if current is None:
+                    raise errors.not_found(cache.resource, name) from None
+                continue
+            if done is not None:
+                return done
+            fresh = True
+            if current is None:
+                raise errors.not_found(cache.resource, name)
+        raise errors.conflict(cache.resource, name)
+
+    async def _attempt(
+        self, cache: Cache, key: str, data: bytes, revision: int, mutate: Mutate, fresh: bool
+    ) -> tuple[Result | None, tuple[bytes, int] | None]:
+        """One try: (the result, None), or (None, what is there now)."""
+        where = self.feed.key(cache, key)
+        removed = False
+        try:
+            obj = await mutate(codec.loads(data))
+            served, value = self._values(cache.resource, obj)
+            if codec.versioned(served, revision) == data:
+                if not fresh:
+                    return None, await self.read(cache, key)
+                return Result(data, revision), None
+            lease = await self._event_lease() if cache.resource.storage_prefix == resources.EVENTS.storage_prefix else 0
+            written = await self.etcd.put(where, value, revision, lease)
+        except Unchanged as verdict:
+            return Result(codec.versioned(codec.stored(verdict.obj), revision), revision), None
+        except Remove as verdict:
+            removed, served = True, codec.stored(verdict.last)
+            written = await self.etcd.delete(where, revision)
+        if written.ok:
+            return Result(codec.versioned(served, written.revision), written.revision, removed), None
+        pair = written.current
+        return None, None if pair is None else self._served(cache, pair.value, int(pair.mod_revision))
+
+    async def _event_lease(self) -> int:
+        """A lease that ends about `event_ttl` seconds from now; one is shared by the events of a minute."""
+        lease, until = self._lease
+        if time.monotonic() >= until:
+            lease = await self.etcd.grant(self.event_ttl + _LEASE_SPAN)
+            self._lease = (lease, time.monotonic() + _LEASE_SPAN)
+        return lease
