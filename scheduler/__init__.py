@@ -1,0 +1,1 @@
+"""The scheduler: Kubernetes' scheduling framework over a columnar snapshot of the nodes."""

@@ -1,0 +1,48 @@
+"""`cloudlet-scheduler`: the scheduler's command line."""
+
+from __future__ import annotations
+
+import argparse
+
+from client import daemon
+from scheduler import config, manager
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cloudlet-scheduler", description="Assign pods to nodes, as kube-scheduler does."
+    )
+    parser.add_argument("--kubeconfig", required=True, help="how to reach the API server")
+    parser.add_argument("--config", help="a KubeSchedulerConfiguration file: profiles, plugins, weights")
+    parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=None, help="default: yes")
+    parser.add_argument("--leader-elect-resource-name", default="kube-scheduler", metavar="NAME")
+    parser.add_argument("--health-address", default="127.0.0.1", help="where /healthz and /metrics are served")
+    parser.add_argument("--health-port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    return parser
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    parser = _parser()
+    flags = parser.parse_args()
+    try:
+        settings = config.load(flags.config) if flags.config else config.Config()
+    except config.ConfigError as error:
+        parser.error(str(error))
+    elect = flags.leader_elect if flags.leader_elect is not None else settings.leader_elect is not False
+
+    async def run(process: daemon.Daemon) -> None:
+        await manager.serve(process, flags.kubeconfig, settings, flags.leader_elect_resource_name if elect else "")
+
+    daemon.run(
+        "cloudlet-scheduler",
+        run,
+        health_address=flags.health_address,
+        health_port=flags.health_port,
+        log_level=flags.log_level,
+    )
+
+
+if __name__ == "__main__":
+    main()
