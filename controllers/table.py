@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from client.controller import Context
+from controllers.daemonset.controller import DaemonSetController
 from controllers.deployment.controller import DeploymentController
 from controllers.endpoints.controller import EndpointsController, EndpointSliceController
 from controllers.endpoints.mirroring import EndpointSliceMirroringController
@@ -57,6 +58,7 @@ TABLE: dict[str, Factory] = {
     "replicaset-controller": _plain(ReplicaSetController),
     "replicationcontroller-controller": _plain(ReplicationControllerController),
     "deployment-controller": _plain(DeploymentController),
+    "daemonset-controller": _plain(DaemonSetController),
     "pod-garbage-collector-controller": _pod_gc,
     "garbage-collector-controller": _plain(GarbageCollector),
     "endpoints-controller": _plain(EndpointsController),

@@ -1,0 +1,1 @@
+"""DaemonSets: a pod on every eligible node. `placement` and `rollout` decide, `status` counts, `controller` acts."""
