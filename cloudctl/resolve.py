@@ -42,7 +42,7 @@ class Resolver:
         for candidate in await self.discovered():
             if word.lower() in _spellings(candidate):
                 return candidate
-        raise Fault(f"the server doesn't have a resource type {word!r}".replace("'", '"', 2))
+        raise Fault(f"the server doesn't have a resource type \"{word}\"")
 
     async def of(self, obj: Object) -> Resource:
         """The resource of a manifest. Raises Fault when the server has no such kind."""

@@ -56,8 +56,10 @@ class Schemas:
 
     async def _load(self, path: str) -> Schema:
         if self._index is None:
-            answer = await self._client.raw("GET", "/openapi/v3")
-            self._index = orjson.loads(answer.content).get("paths") or {}
+            try:
+                self._index = orjson.loads((await self._client.raw("GET", "/openapi/v3")).content).get("paths") or {}
+            except NotFound:
+                self._index = {}
         entry = self._index.get(path)
         if entry is None:
             return {}

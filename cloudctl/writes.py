@@ -105,3 +105,8 @@ def _warning_text(header: str) -> str:
     """The text of a `299 - "text"` header (RFC 7234, 5.5)."""
     _, quote, rest = header.partition('"')
     return rest.rpartition('"')[0].replace('\\"', '"').replace("\\\\", "\\") if quote else header
+
+
+async def post(session: Session, path: str, body: Object) -> Object:
+    """POST to a path that stores nothing, such as a review or a token request. Raises ApiError."""
+    return await _send(session, "POST", path, body, {}, "application/json")
