@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import yaml
 
-from api import errors
+from api import errors, protobuf
 from api.decode import decode
 from api.duplicates import find_duplicates
 from api.types import Object, Resource
@@ -72,6 +72,8 @@ def parse(raw: bytes, kind: str) -> tuple[Any, list[str]]:
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise errors.BadRequest(f"error converting YAML to JSON: {error}") from error
         return data, _duplicates(data)
+    if kind == protobuf.MEDIA_TYPE:
+        return protobuf.decode(raw), []
     if kind not in _JSON_TYPES:
         raise errors.UnsupportedMediaType(
             f"the body of the request was in an unknown format - accepted media types include: {_JSON_TYPES[1]}, {_YAML_TYPES[0]}"
