@@ -107,7 +107,7 @@ class MutatingAdmissionPolicySpec(Model):
 class MutatingAdmissionPolicy(Kind):
     """Mutating Admission Policy."""
 
-    spec: MutatingAdmissionPolicySpec | None = None
+    spec: MutatingAdmissionPolicySpec = Field(default_factory=MutatingAdmissionPolicySpec)
 
 
 class ParamRef(Model):
@@ -132,7 +132,7 @@ class MutatingAdmissionPolicyBindingSpec(Model):
 class MutatingAdmissionPolicyBinding(Kind):
     """Mutating Admission Policy Binding."""
 
-    spec: MutatingAdmissionPolicyBindingSpec | None = None
+    spec: MutatingAdmissionPolicyBindingSpec = Field(default_factory=MutatingAdmissionPolicyBindingSpec)
 
 
 class RuleWithOperations(Model):
@@ -223,8 +223,8 @@ class ValidatingAdmissionPolicyStatus(Model):
 class ValidatingAdmissionPolicy(Kind):
     """Validating Admission Policy."""
 
-    spec: ValidatingAdmissionPolicySpec | None = None
-    status: ValidatingAdmissionPolicyStatus | None = None
+    spec: ValidatingAdmissionPolicySpec = Field(default_factory=ValidatingAdmissionPolicySpec)
+    status: ValidatingAdmissionPolicyStatus = Field(default_factory=ValidatingAdmissionPolicyStatus)
 
 
 class ValidatingAdmissionPolicyBindingSpec(Model):
@@ -239,7 +239,9 @@ class ValidatingAdmissionPolicyBindingSpec(Model):
 class ValidatingAdmissionPolicyBinding(Kind):
     """Validating Admission Policy Binding."""
 
-    spec: Annotated[ValidatingAdmissionPolicyBindingSpec | None, REQUIRED] = None
+    spec: Annotated[ValidatingAdmissionPolicyBindingSpec, REQUIRED] = Field(
+        default_factory=ValidatingAdmissionPolicyBindingSpec
+    )
 
 
 class ValidatingWebhook(Model):

@@ -231,5 +231,5 @@ class CustomResourceDefinitionStatus(Model):
 class CustomResourceDefinition(Kind):
     """Custom Resource Definition."""
 
-    spec: Annotated[CustomResourceDefinitionSpec | None, REQUIRED] = None
-    status: CustomResourceDefinitionStatus | None = None
+    spec: Annotated[CustomResourceDefinitionSpec, REQUIRED] = Field(default_factory=CustomResourceDefinitionSpec)
+    status: CustomResourceDefinitionStatus = Field(default_factory=CustomResourceDefinitionStatus)

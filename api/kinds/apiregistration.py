@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from pydantic import Field
+
 from api.kinds.base import ATOMIC, LISTED, Base64, Int32, MergeKey, Model, Time
 from api.kinds.meta import Kind
 
@@ -45,5 +47,5 @@ class APIServiceStatus(Model):
 class APIService(Kind):
     """API Service."""
 
-    spec: APIServiceSpec | None = None
-    status: APIServiceStatus | None = None
+    spec: APIServiceSpec = Field(default_factory=APIServiceSpec)
+    status: APIServiceStatus = Field(default_factory=APIServiceStatus)

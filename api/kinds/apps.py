@@ -90,8 +90,8 @@ class DaemonSetStatus(Model):
 class DaemonSet(Kind):
     """Daemon Set."""
 
-    spec: DaemonSetSpec | None = None
-    status: DaemonSetStatus | None = None
+    spec: DaemonSetSpec = Field(default_factory=DaemonSetSpec)
+    status: DaemonSetStatus = Field(default_factory=DaemonSetStatus)
 
 
 class RollingUpdateDeployment(Model):
@@ -155,8 +155,8 @@ class DeploymentStatus(Model):
 class Deployment(Kind):
     """Deployment."""
 
-    spec: DeploymentSpec | None = None
-    status: DeploymentStatus | None = None
+    spec: DeploymentSpec = Field(default_factory=DeploymentSpec)
+    status: DeploymentStatus = Field(default_factory=DeploymentStatus)
 
 
 class ReplicaSetSpec(Model):
@@ -193,8 +193,8 @@ class ReplicaSetStatus(Model):
 class ReplicaSet(Kind):
     """Replica Set."""
 
-    spec: ReplicaSetSpec | None = None
-    status: ReplicaSetStatus | None = None
+    spec: ReplicaSetSpec = Field(default_factory=ReplicaSetSpec)
+    status: ReplicaSetStatus = Field(default_factory=ReplicaSetStatus)
 
 
 class RollingUpdateStatefulSetStrategy(Model):
@@ -276,5 +276,5 @@ class StatefulSetStatus(Model):
 class StatefulSet(Kind):
     """Stateful Set."""
 
-    spec: StatefulSetSpec | None = None
-    status: StatefulSetStatus | None = None
+    spec: StatefulSetSpec = Field(default_factory=StatefulSetSpec)
+    status: StatefulSetStatus = Field(default_factory=StatefulSetStatus)

@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from pydantic import Field
+
 from api.kinds.base import ATOMIC, REQUIRED, Bounds, Int64, Model, Time
 from api.kinds.meta import Kind
 
@@ -33,7 +35,7 @@ class SelfSubjectReviewStatus(Model):
 class SelfSubjectReview(Kind):
     """Self Subject Review."""
 
-    status: SelfSubjectReviewStatus | None = None
+    status: SelfSubjectReviewStatus = Field(default_factory=SelfSubjectReviewStatus)
 
 
 class TokenRequestSpec(Model):
@@ -54,8 +56,8 @@ class TokenRequestStatus(Model):
 class TokenRequest(Kind):
     """Token Request."""
 
-    spec: TokenRequestSpec | None = None
-    status: TokenRequestStatus | None = None
+    spec: TokenRequestSpec = Field(default_factory=TokenRequestSpec)
+    status: TokenRequestStatus = Field(default_factory=TokenRequestStatus)
 
 
 class TokenReviewSpec(Model):
@@ -77,5 +79,5 @@ class TokenReviewStatus(Model):
 class TokenReview(Kind):
     """Token Review."""
 
-    spec: Annotated[TokenReviewSpec | None, REQUIRED] = None
-    status: TokenReviewStatus | None = None
+    spec: Annotated[TokenReviewSpec, REQUIRED] = Field(default_factory=TokenReviewSpec)
+    status: TokenReviewStatus = Field(default_factory=TokenReviewStatus)

@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from pydantic import Field
+
 from api.kinds.base import ATOMIC, LISTED, REQUIRED, Model
 from api.kinds.meta import FieldSelectorRequirement, Kind, LabelSelectorRequirement
 
@@ -64,8 +66,8 @@ class SubjectAccessReviewStatus(Model):
 class LocalSubjectAccessReview(Kind):
     """Local Subject Access Review."""
 
-    spec: Annotated[SubjectAccessReviewSpec | None, REQUIRED] = None
-    status: SubjectAccessReviewStatus | None = None
+    spec: Annotated[SubjectAccessReviewSpec, REQUIRED] = Field(default_factory=SubjectAccessReviewSpec)
+    status: SubjectAccessReviewStatus = Field(default_factory=SubjectAccessReviewStatus)
 
 
 class NonResourceRule(Model):
@@ -94,8 +96,8 @@ class SelfSubjectAccessReviewSpec(Model):
 class SelfSubjectAccessReview(Kind):
     """Self Subject Access Review."""
 
-    spec: Annotated[SelfSubjectAccessReviewSpec | None, REQUIRED] = None
-    status: SubjectAccessReviewStatus | None = None
+    spec: Annotated[SelfSubjectAccessReviewSpec, REQUIRED] = Field(default_factory=SelfSubjectAccessReviewSpec)
+    status: SubjectAccessReviewStatus = Field(default_factory=SubjectAccessReviewStatus)
 
 
 class SelfSubjectRulesReviewSpec(Model):
@@ -116,12 +118,12 @@ class SubjectRulesReviewStatus(Model):
 class SelfSubjectRulesReview(Kind):
     """Self Subject Rules Review."""
 
-    spec: Annotated[SelfSubjectRulesReviewSpec | None, REQUIRED] = None
-    status: SubjectRulesReviewStatus | None = None
+    spec: Annotated[SelfSubjectRulesReviewSpec, REQUIRED] = Field(default_factory=SelfSubjectRulesReviewSpec)
+    status: SubjectRulesReviewStatus = Field(default_factory=SubjectRulesReviewStatus)
 
 
 class SubjectAccessReview(Kind):
     """Subject Access Review."""
 
-    spec: Annotated[SubjectAccessReviewSpec | None, REQUIRED] = None
-    status: SubjectAccessReviewStatus | None = None
+    spec: Annotated[SubjectAccessReviewSpec, REQUIRED] = Field(default_factory=SubjectAccessReviewSpec)
+    status: SubjectAccessReviewStatus = Field(default_factory=SubjectAccessReviewStatus)

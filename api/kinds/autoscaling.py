@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from api.kinds.autoscaling_v1 import HorizontalPodAutoscalerV1, Scale
 from api.kinds.base import ATOMIC, LISTED, REQUIRED, Int32, Int64, MergeKey, Model, OneOf, Quantity, Time
@@ -215,8 +215,8 @@ class HorizontalPodAutoscalerStatus(Model):
 class HorizontalPodAutoscaler(Kind):
     """Horizontal Pod Autoscaler."""
 
-    spec: Annotated[HorizontalPodAutoscalerSpec | None, REQUIRED] = None
-    status: HorizontalPodAutoscalerStatus | None = None
+    spec: Annotated[HorizontalPodAutoscalerSpec, REQUIRED] = Field(default_factory=HorizontalPodAutoscalerSpec)
+    status: HorizontalPodAutoscalerStatus = Field(default_factory=HorizontalPodAutoscalerStatus)
 
 
 __all__ = ["HorizontalPodAutoscaler", "HorizontalPodAutoscalerV1", "Scale"]

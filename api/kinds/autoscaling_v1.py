@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from pydantic import Field
+
 from api.kinds.base import LISTED, NON_NEGATIVE, REQUIRED, Int32, Int64, Model, Time
 from api.kinds.meta import Kind
 
@@ -38,8 +40,8 @@ class HorizontalPodAutoscalerStatusV1(Model):
 class HorizontalPodAutoscalerV1(Kind):
     """Horizontal Pod Autoscaler V1."""
 
-    spec: Annotated[HorizontalPodAutoscalerSpecV1 | None, REQUIRED] = None
-    status: HorizontalPodAutoscalerStatusV1 | None = None
+    spec: Annotated[HorizontalPodAutoscalerSpecV1, REQUIRED] = Field(default_factory=HorizontalPodAutoscalerSpecV1)
+    status: HorizontalPodAutoscalerStatusV1 = Field(default_factory=HorizontalPodAutoscalerStatusV1)
 
 
 class ScaleSpec(Model):
@@ -58,5 +60,5 @@ class ScaleStatus(Model):
 class Scale(Kind):
     """Scale."""
 
-    spec: ScaleSpec | None = None
-    status: ScaleStatus | None = None
+    spec: ScaleSpec = Field(default_factory=ScaleSpec)
+    status: ScaleStatus = Field(default_factory=ScaleStatus)

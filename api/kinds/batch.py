@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from api.kinds.base import ATOMIC, LISTED, NON_NEGATIVE, REQUIRED, SET, Int32, Int64, MergeKey, Model, OneOf, Time
 from api.kinds.core.pod import PodTemplateSpec
@@ -89,7 +89,7 @@ class JobTemplateSpec(Model):
     """What is wanted of a Job Template."""
 
     metadata: ObjectMeta | None = None
-    spec: JobSpec | None = None
+    spec: JobSpec = Field(default_factory=JobSpec)
 
 
 class CronJobSpec(Model):
@@ -116,8 +116,8 @@ class CronJobStatus(Model):
 class CronJob(Kind):
     """Cron Job."""
 
-    spec: Annotated[CronJobSpec | None, REQUIRED] = None
-    status: CronJobStatus | None = None
+    spec: Annotated[CronJobSpec, REQUIRED] = Field(default_factory=CronJobSpec)
+    status: CronJobStatus = Field(default_factory=CronJobStatus)
 
 
 class JobCondition(Model):
@@ -157,12 +157,12 @@ class JobStatus(Model):
 class Job(Kind):
     """Job."""
 
-    spec: JobSpec | None = None
-    status: JobStatus | None = None
+    spec: JobSpec = Field(default_factory=JobSpec)
+    status: JobStatus = Field(default_factory=JobStatus)
 
     @model_validator(mode="after")
     def _default(self) -> Self:
-        template = self.spec.template if self.spec else None
+        template = self.spec.template
         if not self.metadata.labels and template and template.metadata and template.metadata.labels:
             self.metadata.labels = dict(template.metadata.labels)
         return self

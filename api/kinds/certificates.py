@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from pydantic import Field
+
 from api.kinds.base import ATOMIC, LISTED, REQUIRED, Base64, Int32, ListMap, Model, Time
 from api.kinds.meta import Kind
 
@@ -40,5 +42,5 @@ class CertificateSigningRequestStatus(Model):
 class CertificateSigningRequest(Kind):
     """Certificate Signing Request."""
 
-    spec: Annotated[CertificateSigningRequestSpec | None, REQUIRED] = None
-    status: CertificateSigningRequestStatus | None = None
+    spec: Annotated[CertificateSigningRequestSpec, REQUIRED] = Field(default_factory=CertificateSigningRequestSpec)
+    status: CertificateSigningRequestStatus = Field(default_factory=CertificateSigningRequestStatus)

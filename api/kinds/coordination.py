@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from pydantic import Field
+
 from api.kinds.base import NON_NEGATIVE, POSITIVE, Int32, MicroTime, Model
 from api.kinds.meta import Kind
 
@@ -21,4 +23,4 @@ class LeaseSpec(Model):
 class Lease(Kind):
     """Lease."""
 
-    spec: LeaseSpec | None = None
+    spec: LeaseSpec = Field(default_factory=LeaseSpec)

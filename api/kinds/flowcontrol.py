@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from pydantic import Field
+
 from api.kinds.base import ATOMIC, REQUIRED, SET, Bounds, Int32, MergeKey, Model, OneOf, Time
 from api.kinds.meta import Kind
 
@@ -106,8 +108,8 @@ class FlowSchemaStatus(Model):
 class FlowSchema(Kind):
     """Flow Schema."""
 
-    spec: FlowSchemaSpec | None = None
-    status: FlowSchemaStatus | None = None
+    spec: FlowSchemaSpec = Field(default_factory=FlowSchemaSpec)
+    status: FlowSchemaStatus = Field(default_factory=FlowSchemaStatus)
 
 
 class QueuingConfiguration(Model):
@@ -161,5 +163,5 @@ class PriorityLevelConfigurationStatus(Model):
 class PriorityLevelConfiguration(Kind):
     """Priority Level Configuration."""
 
-    spec: PriorityLevelConfigurationSpec | None = None
-    status: PriorityLevelConfigurationStatus | None = None
+    spec: PriorityLevelConfigurationSpec = Field(default_factory=PriorityLevelConfigurationSpec)
+    status: PriorityLevelConfigurationStatus = Field(default_factory=PriorityLevelConfigurationStatus)

@@ -64,7 +64,7 @@ class IPAddressSpec(Model):
 class IPAddress(Kind):
     """IP Address."""
 
-    spec: Annotated[IPAddressSpec | None, REQUIRED] = None
+    spec: Annotated[IPAddressSpec, REQUIRED] = Field(default_factory=IPAddressSpec)
 
 
 class IPBlock(Model):
@@ -128,8 +128,8 @@ class IngressStatus(Model):
 class Ingress(Kind):
     """Ingress."""
 
-    spec: IngressSpec | None = None
-    status: IngressStatus | None = None
+    spec: IngressSpec = Field(default_factory=IngressSpec)
+    status: IngressStatus = Field(default_factory=IngressStatus)
 
 
 class IngressClassParametersReference(Model):
@@ -152,7 +152,7 @@ class IngressClassSpec(Model):
 class IngressClass(Kind):
     """Ingress Class."""
 
-    spec: IngressClassSpec | None = None
+    spec: IngressClassSpec = Field(default_factory=IngressClassSpec)
 
 
 class NetworkPolicyPeer(Model):
@@ -203,7 +203,7 @@ class NetworkPolicySpec(Model):
 class NetworkPolicy(Kind):
     """Network Policy."""
 
-    spec: NetworkPolicySpec | None = None
+    spec: NetworkPolicySpec = Field(default_factory=NetworkPolicySpec)
 
 
 class ServiceCIDRSpec(Model):
@@ -221,5 +221,5 @@ class ServiceCIDRStatus(Model):
 class ServiceCIDR(Kind):
     """Service CIDR."""
 
-    spec: ServiceCIDRSpec | None = None
-    status: ServiceCIDRStatus | None = None
+    spec: ServiceCIDRSpec = Field(default_factory=ServiceCIDRSpec)
+    status: ServiceCIDRStatus = Field(default_factory=ServiceCIDRStatus)

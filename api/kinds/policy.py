@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from pydantic import Field
+
 from api.kinds.base import ATOMIC, Int32, Int64, IntOrString, MergeKey, Model, OneOf, Time
 from api.kinds.meta import Condition, DeleteOptions, Kind, LabelSelector
 
@@ -36,5 +38,5 @@ class PodDisruptionBudgetStatus(Model):
 class PodDisruptionBudget(Kind):
     """Pod Disruption Budget."""
 
-    spec: PodDisruptionBudgetSpec | None = None
-    status: PodDisruptionBudgetStatus | None = None
+    spec: PodDisruptionBudgetSpec = Field(default_factory=PodDisruptionBudgetSpec)
+    status: PodDisruptionBudgetStatus = Field(default_factory=PodDisruptionBudgetStatus)

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import model_validator
 
-from api.kinds.base import ATOMIC, IMMUTABLE, LISTED, REQUIRED, Model, OneOf
+from api.kinds.base import ATOMIC, LISTED, REQUIRED, Model, OneOf
 from api.kinds.meta import Kind, LabelSelector
 
 
@@ -66,7 +66,7 @@ class Subject(Model):
 class ClusterRoleBinding(Kind):
     """Cluster Role Binding."""
 
-    roleRef: Annotated[RoleRef | None, REQUIRED, IMMUTABLE] = None
+    roleRef: Annotated[RoleRef | None, REQUIRED] = None
     subjects: Annotated[list[Subject] | None, ATOMIC] = None
 
 
@@ -79,5 +79,5 @@ class Role(Kind):
 class RoleBinding(Kind):
     """Role Binding."""
 
-    roleRef: Annotated[RoleRef | None, REQUIRED, IMMUTABLE] = None
+    roleRef: Annotated[RoleRef | None, REQUIRED] = None
     subjects: Annotated[list[Subject] | None, ATOMIC] = None

@@ -276,7 +276,7 @@ class DeviceClassSpec(Model):
 class DeviceClass(Kind):
     """Device Class."""
 
-    spec: Annotated[DeviceClassSpec | None, REQUIRED] = None
+    spec: Annotated[DeviceClassSpec, REQUIRED] = Field(default_factory=DeviceClassSpec)
 
 
 class ResourceClaimSpec(Model):
@@ -305,8 +305,8 @@ class ResourceClaimStatus(Model):
 class ResourceClaim(Kind):
     """Resource Claim."""
 
-    spec: Annotated[ResourceClaimSpec | None, REQUIRED] = None
-    status: ResourceClaimStatus | None = None
+    spec: Annotated[ResourceClaimSpec, REQUIRED] = Field(default_factory=ResourceClaimSpec)
+    status: ResourceClaimStatus = Field(default_factory=ResourceClaimStatus)
 
 
 class ResourceClaimTemplateSpec(Model):
@@ -319,7 +319,7 @@ class ResourceClaimTemplateSpec(Model):
 class ResourceClaimTemplate(Kind):
     """Resource Claim Template."""
 
-    spec: Annotated[ResourceClaimTemplateSpec | None, REQUIRED] = None
+    spec: Annotated[ResourceClaimTemplateSpec, REQUIRED] = Field(default_factory=ResourceClaimTemplateSpec)
 
 
 class ResourcePool(Model):
@@ -346,4 +346,4 @@ class ResourceSliceSpec(Model):
 class ResourceSlice(Kind):
     """Resource Slice."""
 
-    spec: Annotated[ResourceSliceSpec | None, REQUIRED] = None
+    spec: Annotated[ResourceSliceSpec, REQUIRED] = Field(default_factory=ResourceSliceSpec)

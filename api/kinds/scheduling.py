@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from api.kinds.base import IMMUTABLE, Int32, OneOf
+from api.kinds.base import Int32, OneOf
 from api.kinds.meta import Kind
 
 
@@ -12,4 +12,4 @@ class PriorityClass(Kind):
     description: str | None = None
     globalDefault: bool | None = None
     preemptionPolicy: Annotated[str, OneOf("Never", "PreemptLowerPriority")] = "PreemptLowerPriority"
-    value: Annotated[Int32 | None, IMMUTABLE] = None
+    value: Int32 | None = None

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from api.kinds.base import (
     ATOMIC,
@@ -55,7 +55,7 @@ class CSIDriverSpec(Model):
 class CSIDriver(Kind):
     """CSI Driver."""
 
-    spec: Annotated[CSIDriverSpec | None, REQUIRED] = None
+    spec: Annotated[CSIDriverSpec, REQUIRED] = Field(default_factory=CSIDriverSpec)
 
 
 class VolumeNodeResources(Model):
@@ -82,7 +82,7 @@ class CSINodeSpec(Model):
 class CSINode(Kind):
     """CSI Node."""
 
-    spec: Annotated[CSINodeSpec | None, REQUIRED] = None
+    spec: Annotated[CSINodeSpec, REQUIRED] = Field(default_factory=CSINodeSpec)
 
 
 class CSIStorageCapacity(Kind):
@@ -100,10 +100,10 @@ class StorageClass(Kind):
     allowVolumeExpansion: bool | None = None
     allowedTopologies: Annotated[list[TopologySelectorTerm] | None, ATOMIC] = None
     mountOptions: Annotated[list[str] | None, ATOMIC] = None
-    parameters: Annotated[dict[str, str] | None, IMMUTABLE] = None
-    provisioner: Annotated[str | None, REQUIRED, IMMUTABLE] = None
-    reclaimPolicy: Annotated[str, OneOf("Delete", "Retain"), IMMUTABLE] = "Delete"
-    volumeBindingMode: Annotated[str, OneOf("Immediate", "WaitForFirstConsumer"), IMMUTABLE] = "Immediate"
+    parameters: Annotated[dict[str, str] | None] = None
+    provisioner: Annotated[str | None, REQUIRED] = None
+    reclaimPolicy: Annotated[str, OneOf("Delete", "Retain")] = "Delete"
+    volumeBindingMode: Annotated[str, OneOf("Immediate", "WaitForFirstConsumer")] = "Immediate"
 
 
 class VolumeAttachmentSource(Model):
@@ -141,8 +141,8 @@ class VolumeAttachmentStatus(Model):
 class VolumeAttachment(Kind):
     """Volume Attachment."""
 
-    spec: Annotated[VolumeAttachmentSpec | None, REQUIRED, IMMUTABLE] = None
-    status: VolumeAttachmentStatus | None = None
+    spec: Annotated[VolumeAttachmentSpec, REQUIRED, IMMUTABLE] = Field(default_factory=VolumeAttachmentSpec)
+    status: VolumeAttachmentStatus = Field(default_factory=VolumeAttachmentStatus)
 
 
 class VolumeAttributesClass(Kind):

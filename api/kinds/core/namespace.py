@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from api.kinds.base import ATOMIC, LISTED, REQUIRED, MergeKey, Model, Quantity, Time
 from api.kinds.meta import Kind
@@ -34,8 +34,8 @@ class NamespaceStatus(Model):
 class Namespace(Kind):
     """Namespace."""
 
-    spec: NamespaceSpec | None = None
-    status: NamespaceStatus | None = None
+    spec: NamespaceSpec = Field(default_factory=NamespaceSpec)
+    status: NamespaceStatus = Field(default_factory=NamespaceStatus)
 
 
 class LimitRangeItem(Model):
@@ -65,7 +65,7 @@ class LimitRangeSpec(Model):
 class LimitRange(Kind):
     """Limit Range."""
 
-    spec: LimitRangeSpec | None = None
+    spec: LimitRangeSpec = Field(default_factory=LimitRangeSpec)
 
 
 class ScopedResourceSelectorRequirement(Model):
@@ -102,5 +102,5 @@ class ResourceQuotaStatus(Model):
 class ResourceQuota(Kind):
     """Resource Quota."""
 
-    spec: ResourceQuotaSpec | None = None
-    status: ResourceQuotaStatus | None = None
+    spec: ResourceQuotaSpec = Field(default_factory=ResourceQuotaSpec)
+    status: ResourceQuotaStatus = Field(default_factory=ResourceQuotaStatus)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from api.kinds.base import ATOMIC, LISTED, REQUIRED, Int32, Int64, ListSet, MergeKey, Model, Quantity, Time
 from api.kinds.core.placement import Taint
@@ -169,5 +169,5 @@ class NodeStatus(Model):
 class Node(Kind):
     """Node."""
 
-    spec: NodeSpec | None = None
-    status: NodeStatus | None = None
+    spec: NodeSpec = Field(default_factory=NodeSpec)
+    status: NodeStatus = Field(default_factory=NodeStatus)

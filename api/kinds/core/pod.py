@@ -122,15 +122,13 @@ class PodSpec(Model):
 class Pod(Kind):
     """Pod."""
 
-    spec: PodSpec | None = None
-    status: PodStatus | None = None
+    spec: PodSpec = Field(default_factory=PodSpec)
+    status: PodStatus = Field(default_factory=PodStatus)
 
     @model_validator(mode="after")
     def _default(self) -> Self:
         # these three are defaults of pods, not of pod templates
         spec = self.spec
-        if spec is None:
-            return self
         if spec.enableServiceLinks is None:
             spec.enableServiceLinks = True
         for container in (*(spec.containers or ()), *(spec.initContainers or ())):
@@ -145,7 +143,7 @@ class PodTemplateSpec(Model):
     """What is wanted of a Pod Template."""
 
     metadata: ObjectMeta | None = None
-    spec: PodSpec | None = None
+    spec: PodSpec = Field(default_factory=PodSpec)
 
 
 class PodTemplate(Kind):

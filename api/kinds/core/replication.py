@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from api.kinds.base import ATOMIC, LISTED, NON_NEGATIVE, Int32, Int64, MergeKey, Model, Time
 from api.kinds.core.pod import PodTemplateSpec
@@ -42,14 +42,14 @@ class ReplicationControllerStatus(Model):
 class ReplicationController(Kind):
     """Replication Controller."""
 
-    spec: ReplicationControllerSpec | None = None
-    status: ReplicationControllerStatus | None = None
+    spec: ReplicationControllerSpec = Field(default_factory=ReplicationControllerSpec)
+    status: ReplicationControllerStatus = Field(default_factory=ReplicationControllerStatus)
 
     @model_validator(mode="after")
     def _default(self) -> Self:
-        template = self.spec.template if self.spec else None
+        template = self.spec.template
         labels = template.metadata.labels if template and template.metadata else None
-        if self.spec and labels:
+        if labels:
             self.spec.selector = self.spec.selector or dict(labels)
             self.metadata.labels = self.metadata.labels or dict(labels)
         return self

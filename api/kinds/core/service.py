@@ -117,8 +117,8 @@ class ServiceStatus(Model):
 class Service(Kind):
     """Service."""
 
-    spec: ServiceSpec | None = None
-    status: ServiceStatus | None = None
+    spec: ServiceSpec = Field(default_factory=ServiceSpec)
+    status: ServiceStatus = Field(default_factory=ServiceStatus)
 
 
 class EndpointAddress(Model):

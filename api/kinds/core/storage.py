@@ -85,8 +85,8 @@ class PersistentVolumeStatus(Model):
 class PersistentVolume(Kind):
     """Persistent Volume."""
 
-    spec: PersistentVolumeSpec | None = None
-    status: PersistentVolumeStatus | None = None
+    spec: PersistentVolumeSpec = Field(default_factory=PersistentVolumeSpec)
+    status: PersistentVolumeStatus = Field(default_factory=PersistentVolumeStatus)
 
 
 class PersistentVolumeClaimSpec(Model):
@@ -139,8 +139,8 @@ class PersistentVolumeClaimStatus(Model):
 class PersistentVolumeClaim(Kind):
     """Persistent Volume Claim."""
 
-    spec: PersistentVolumeClaimSpec | None = None
-    status: PersistentVolumeClaimStatus | None = None
+    spec: PersistentVolumeClaimSpec = Field(default_factory=PersistentVolumeClaimSpec)
+    status: PersistentVolumeClaimStatus = Field(default_factory=PersistentVolumeClaimStatus)
 
 
 class PersistentVolumeClaimTemplate(Model):
