@@ -100,7 +100,7 @@ class StorageClass(Kind):
     allowVolumeExpansion: bool | None = None
     allowedTopologies: Annotated[list[TopologySelectorTerm] | None, ATOMIC] = None
     mountOptions: Annotated[list[str] | None, ATOMIC] = None
-    parameters: Annotated[dict[str, str] | None] = None
+    parameters: dict[str, str] | None = None
     provisioner: Annotated[str | None, REQUIRED] = None
     reclaimPolicy: Annotated[str, OneOf("Delete", "Retain")] = "Delete"
     volumeBindingMode: Annotated[str, OneOf("Immediate", "WaitForFirstConsumer")] = "Immediate"
