@@ -74,9 +74,12 @@ def parse(raw: bytes, kind: str) -> tuple[Any, list[str]]:
         return data, _duplicates(data)
     if kind == protobuf.MEDIA_TYPE:
         return protobuf.decode(raw), []
+    if kind == protobuf.MEDIA_TYPE:
+        return protobuf.decode(raw), []
     if kind not in _JSON_TYPES:
         raise errors.UnsupportedMediaType(
-            f"the body of the request was in an unknown format - accepted media types include: {_JSON_TYPES[1]}, {_YAML_TYPES[0]}"
+            f"the body of the request was in an unknown format - accepted media types include: "
+            f"{JSON}, {_YAML_TYPES[0]}, {protobuf.MEDIA_TYPE}"
         )
     try:
         data = orjson.loads(raw)

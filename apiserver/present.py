@@ -12,10 +12,9 @@ from functools import lru_cache
 import orjson
 import yaml
 
-from api import errors
+from api import columns, errors
 from api.types import Object, Resource
 from apiserver import codec
-from apiserver.edge import columns
 from apiserver.request import JSON, Reply, Request
 
 OBJECT, METADATA, TABLE = "object", "metadata", "table"

@@ -6,6 +6,7 @@ mutation runs again on what etcd has.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -52,6 +53,11 @@ Mutate = Callable[[Object], Awaitable[Object]]
 """Gets the current object (its own copy, with resourceVersion) and returns the one to store."""
 
 
+def _same(new: bytes, old: bytes) -> bool:
+    """Whether two served objects are equal whatever the order of their keys."""
+    return len(new) == len(old) and (new == old or codec.loads(new) == codec.loads(old))
+
+
 class Store:
     """Objects in etcd, one resource's cache at a time."""
 
@@ -60,6 +66,7 @@ class Store:
         self.feed = feed
         self.event_ttl = event_ttl
         self._lease = (0, 0.0)
+        self._losers: dict[tuple[str, str], asyncio.Lock] = {}
 
     async def read(self, cache: Cache, key: str) -> tuple[bytes, int] | None:
         """One object straight from etcd: served bytes and mod revision, None when missing."""
@@ -89,37 +96,52 @@ class Store:
         return Result(codec.versioned(data, written.revision), written.revision)
 
     async def modify(self, cache: Cache, key: str, name: str, mutate: Mutate) -> Result:
-        """Read, mutate, write if nobody else has; again if somebody has. Raises NotFound, Conflict, what `mutate` raises."""
+        """Read, mutate, write if nobody else has; again if somebody has. Raises NotFound, Conflict, what `mutate` raises.
+
+        Who loses a race queues up with the other losers of this process, so that each wins in its turn.
+        """
         entry = cache.entries.get(key)
         current = (entry.data, entry.revision) if entry else None
-        fresh = False
-        for _ in range(ATTEMPTS):
-            if current is None:
-                current, fresh = await self.read(cache, key), True
-                if current is None:
-                    raise errors.not_found(cache.resource, name)
-            data, revision = current
-            try:
-                done, current = await self._attempt(cache, key, data, revision, mutate, fresh)
-            except errors.ApiError:
-                if fresh:
-                    raise
-                current = await self.read(cache, key)
-                fresh = True
-                if current is not None and current[1] == revision:
-                    raise
-                if current is None:
-                    raise errors.not_found(cache.resource, name) from None
-                continue
+        done = None
+        if current is not None:
+            done, current = await self._try_cached(cache, key, name, current, mutate)
             if done is not None:
                 return done
-            fresh = True
+        where = (cache.resource.storage_prefix, key)
+        lock = self._losers.setdefault(where, asyncio.Lock())
+        try:
+            async with lock:
+                return await self._insist(cache, key, name, mutate)
+        finally:
+            if not lock.locked():
+                self._losers.pop(where, None)
+
+    async def _try_cached(
+        self, cache: Cache, key: str, name: str, current: tuple[bytes, int], mutate: Mutate
+    ) -> tuple[Result | None, tuple[bytes, int] | None]:
+        """A first try on what the cache has; a refusal counts only if that is what etcd has, too."""
+        try:
+            return await self._attempt(cache, key, *current, mutate, fresh=False)
+        except errors.ApiError:
+            now = await self.read(cache, key)
+            if now is not None and now[1] == current[1]:
+                raise
+            if now is None:
+                raise errors.not_found(cache.resource, name) from None
+            return None, now
+
+    async def _insist(self, cache: Cache, key: str, name: str, mutate: Mutate) -> Result:
+        current = await self.read(cache, key)
+        for _ in range(ATTEMPTS):
             if current is None:
                 raise errors.not_found(cache.resource, name)
+            done, current = await self._attempt(cache, key, *current, mutate, fresh=True)
+            if done is not None:
+                return done
         raise errors.conflict(cache.resource, name)
 
     async def _attempt(
-        self, cache: Cache, key: str, data: bytes, revision: int, mutate: Mutate, fresh: bool
+        self, cache: Cache, key: str, data: bytes, revision: int, mutate: Mutate, *, fresh: bool
     ) -> tuple[Result | None, tuple[bytes, int] | None]:
         """One try: (the result, None), or (None, what is there now)."""
         where = self.feed.key(cache, key)
@@ -127,7 +149,7 @@ class Store:
         try:
             obj = await mutate(codec.loads(data))
             served, value = self._values(cache.resource, obj)
-            if codec.versioned(served, revision) == data:
+            if _same(codec.versioned(served, revision), data):
                 if not fresh:
                     return None, await self.read(cache, key)
                 return Result(data, revision), None

@@ -50,6 +50,8 @@ class Dispatch:
             raise errors.NotFound("the server could not find the requested resource")
         if info.verb == "create" and (info.name or (resource.namespaced and not info.namespace)):
             raise _not_allowed(request)
+        if info.verb in ("update", "patch") and not info.name:
+            raise _not_allowed(request)
         if info.verb == "deletecollection" and resource.namespaced and not info.namespace:
             raise _not_allowed(request)
         return VERBS[info.verb]

@@ -6,11 +6,10 @@ from typing import Literal
 
 import orjson
 
-from api import errors, resources
+from api import errors, resources, validation
 from api.types import Object, Resource
 from apiserver import body, codec, metadata, params, present
 from apiserver.core import Core, key_of
-from apiserver.edge import validation
 from apiserver.params import WriteOptions
 from apiserver.plugins import AdmissionRequest
 from apiserver.request import Reply, Request
@@ -184,12 +183,14 @@ async def prepared(
 
 def _scoped(resource: Resource, plan: Strategy, new: Object, old: Object, subresource: str) -> Object:
     """Take from the old object what this endpoint does not write."""
-    if subresource == "status":
+    if subresource in ("status", "approval"):
         new = metadata.status_only(new, old)
         plan.status(new, old)
         return new
     if subresource == "finalize" and resource == resources.NAMESPACES:
         return core_strategies.finalize_namespace(new, old)
+    if subresource in core_strategies.POD_SUBRESOURCES and resource == resources.PODS:
+        return core_strategies.POD_SUBRESOURCES[subresource](new, old)
     if "status" in resource.subresources:
         new = {key: value for key, value in new.items() if key != "status"}
         if "status" in old:

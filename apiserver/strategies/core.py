@@ -99,3 +99,36 @@ def finalize_namespace(new: Object, old: Object) -> Object:
     if meta.name(new) != meta.name(old):
         raise errors.BadRequest("the name of the namespace may not change")
     return old | {"spec": (old.get("spec") or {}) | {"finalizers": (new.get("spec") or {}).get("finalizers") or []}}
+
+
+def ephemeral_containers(new: Object, old: Object) -> Object:
+    """A write to /ephemeralcontainers adds ephemeral containers and changes nothing else."""
+    spec = {key: value for key, value in old["spec"].items() if key != "ephemeralContainers"}
+    added = (new.get("spec") or {}).get("ephemeralContainers")
+    if added:
+        spec["ephemeralContainers"] = added
+    return old | {"metadata": old["metadata"] | _version(new), "spec": spec}
+
+
+def resize(new: Object, old: Object) -> Object:
+    """A write to /resize changes the resources of containers and nothing else."""
+    spec = dict(old["spec"])
+    for field in ("containers", "initContainers"):
+        wanted = {c.get("name"): c for c in (new.get("spec") or {}).get(field) or ()}
+        if field in spec:
+            spec[field] = [_resized(container, wanted.get(container["name"])) for container in spec[field]]
+    return old | {"metadata": old["metadata"] | _version(new), "spec": spec}
+
+
+def _resized(container: Object, wanted: Object | None) -> Object:
+    if wanted is None:
+        return container
+    names = ("resources", "resizePolicy")
+    return {k: v for k, v in container.items() if k not in names} | {k: wanted[k] for k in names if k in wanted}
+
+
+def _version(new: Object) -> Object:
+    return {k: v for k, v in new["metadata"].items() if k == "resourceVersion"}
+
+
+POD_SUBRESOURCES = {"ephemeralcontainers": ephemeral_containers, "resize": resize}
