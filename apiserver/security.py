@@ -1,31 +1,217 @@
-"""Which authenticators, authorizers, admission plugins and subresource handlers this server runs."""
+"""Which authenticators, authorizers, admission plugins and subresource handlers this server runs: everything is joined here."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
-from apiserver.auth.attributes import Attributes, Decision, Verdict
-from apiserver.auth.user import MASTERS, User, with_authenticated
-from apiserver.plugins import Plugins
-from apiserver.request import Request
+from api.resources import CLUSTERROLEBINDINGS, CLUSTERROLES, PODS, ROLEBINDINGS, ROLES, SERVICEACCOUNTS, SERVICES
+from api.types import Object, Resource
+from apiserver import bootstrap
+from apiserver.accounts import AccountWaiter
+from apiserver.admission import table as admission
+from apiserver.allocators import ServiceAllocator
+from apiserver.audit import AuditLog
+from apiserver.auth.aggregation import Aggregator
+from apiserver.auth.attributes import Authorizer
+from apiserver.auth.authenticator import Authenticator
+from apiserver.auth.bootstrap_tokens import BootstrapTokens
+from apiserver.auth.impersonation import impersonated
+from apiserver.auth.jwt_tokens import TokenIssuer, TokenVerifier
+from apiserver.auth.keys import VerifyKey, load_public_keys, load_signing_key
+from apiserver.auth.node import NodeAuthorizer, NodeGraph
+from apiserver.auth.rbac import RbacAuthorizer, RbacIndex
+from apiserver.auth.rules import Rule
+from apiserver.auth.token_file import TokenFile
+from apiserver.auth.union import Authorization, Everyone
+from apiserver.auth.user import User
+from apiserver.core import Core
+from apiserver.kubernetes_service import KubernetesService
+from apiserver.options import Options
+from apiserver.plugins import Hook, Plugins
+from apiserver.request import Reply, Request
+from apiserver.reviews import Reviews, discovery
+from apiserver.subresources import table
+from apiserver.subresources.kubelets import Kubelets
+from apiserver.subresources.tokens import TokenRequests
 
-if TYPE_CHECKING:
-    from apiserver.core import Core
 
+class Callers:
+    """The chain's view of authentication: a request in, its user out."""
 
-class Anyone:
-    """Lets everybody in as administrator. A stand-in until the real links are there."""
+    def __init__(self, authenticator: Authenticator) -> None:
+        self.authenticator = authenticator
 
     async def authenticate(self, request: Request) -> User | None:
-        """Return the administrator."""
-        return User("kubernetes-admin", groups=with_authenticated((MASTERS,)))
+        """Return who asks. Raises Unauthorized for credentials that do not hold."""
+        headers = request.headers
+        authorization = headers.get(b"authorization", b"").decode("latin-1")
+        protocols = headers.get(b"sec-websocket-protocol", b"").decode("latin-1") if request.is_websocket else ""
+        return self.authenticator.authenticate(request.client_certificate, authorization, protocols)
 
-    def authorize(self, attributes: Attributes) -> Decision:
-        """Allow everything."""
-        return Decision(Verdict.ALLOW)
+
+def audiences(options: Options) -> tuple[str, ...]:
+    """Return for whom a token must be meant to be good here: --api-audiences, else the issuer."""
+    return tuple(name.strip() for name in options.api_audiences.split(",") if name.strip()) or (
+        options.service_account_issuer,
+    )
+
+
+def verify_keys(options: Options) -> list[VerifyKey]:
+    """Return the keys that ServiceAccount tokens are verified with."""
+    path = options.service_account_key_file or options.service_account_signing_key_file
+    return load_public_keys([path]) if path else []
+
+
+def authenticator(core: Core, keys: list[VerifyKey]) -> Authenticator:
+    """Build authentication from the options."""
+    options = core.options
+    verifier = TokenVerifier([options.service_account_issuer], keys, audiences(options), core.lookup) if keys else None
+    static = TokenFile.load(options.token_auth_file) if options.token_auth_file else None
+    return Authenticator(
+        tokens=verifier, bootstrap=BootstrapTokens(core.lookup), static=static, anonymous=options.anonymous_auth
+    )
+
+
+def rbac_index(core: Core) -> RbacIndex:
+    """Keep an index of roles and bindings up to date with the cache."""
+    index = RbacIndex()
+
+    def follow(plural: str) -> Callable[[str, Object], None]:
+        def change(kind: str, obj: Object) -> None:
+            if kind == "DELETED":
+                index.remove(plural, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+            else:
+                index.apply(plural, obj)
+
+        return change
+
+    for resource in (ROLES, CLUSTERROLES, ROLEBINDINGS, CLUSTERROLEBINDINGS):
+        core.on_change(resource, follow(resource.plural))
+    return index
+
+
+def node_graph(core: Core) -> NodeGraph:
+    """Keep the graph of nodes, pods and what they refer to up to date with the cache."""
+    graph = NodeGraph(core.lookup)
+
+    def change(kind: str, pod: Object) -> None:
+        if kind == "DELETED":
+            graph.remove(pod["metadata"]["namespace"], pod["metadata"]["name"])
+        else:
+            graph.apply(pod)
+
+    core.on_change(PODS, change)
+    return graph
+
+
+def authorizer(core: Core, index: RbacIndex) -> Authorizer:
+    """Build authorization from --authorization-mode."""
+    modes = [mode.strip() for mode in core.options.authorization_mode.split(",") if mode.strip()]
+    made: dict[str, Callable[[], Authorizer]] = {
+        "Node": lambda: NodeAuthorizer(node_graph(core), core.lookup),
+        "RBAC": lambda: RbacAuthorizer(index),
+        "AlwaysAllow": Everyone,
+    }
+    unknown = [mode for mode in modes if mode not in made]
+    if unknown or not modes:
+        raise ValueError(f"--authorization-mode: {unknown or modes}: must name some of {', '.join(made)}")
+    return Authorization([made[mode]() for mode in modes])
+
+
+def impersonation(authority: Authorizer) -> Callable[[Request], Awaitable[None]]:
+    """Return the link of the chain that acts on Impersonate-* headers."""
+
+    async def impersonate(request: Request) -> None:
+        user = impersonated(request.user, request.scope["headers"], authority)
+        if user is not None:
+            request.impersonator, request.user = request.user, user
+
+    return impersonate
+
+
+class _RuleWriter:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def write_rules(self, resource: Resource, name: str, rules: list[Rule]) -> None:
+        await self._core.update(resource, "", name, lambda role: {**role, "rules": [dict(rule) for rule in rules]})
+
+
+def aggregation(core: Core) -> Hook:
+    """Return the hook that completes aggregated roles at the start and keeps them so."""
+    aggregator = Aggregator(core.lookup, _RuleWriter(core))
+    core.on_change(CLUSTERROLES, aggregator.observe)
+
+    async def start(core: Core) -> None:
+        await core.feed.fresh()
+        await aggregator.settle()
+        core.spawn(aggregator.run())
+
+    return start
+
+
+def allocation(core: Core) -> tuple[ServiceAllocator, Hook]:
+    """Return the allocator of Service addresses and the hook that repairs its books in the background."""
+    allocator = ServiceAllocator(core)
+    core.on_change(SERVICES, allocator.observe)
+
+    async def start(core: Core) -> None:
+        core.spawn(allocator.run())
+
+    return allocator, start
+
+
+def issuer_paths(
+    options: Options, keys: list[VerifyKey]
+) -> dict[str, Callable[[Core, Request], Awaitable[Reply | None]]]:
+    """Return the handlers of the issuer's discovery documents."""
+    if not keys:
+        return {}
+    documents = discovery(options.service_account_issuer, keys)
+
+    def serving(path: str) -> Callable[[Core, Request], Awaitable[Reply | None]]:
+        kind = "application/jwk-set+json" if path.endswith("jwks") else "application/json"
+
+        async def serve(core: Core, request: Request) -> Reply:
+            return Reply(200, documents[path], kind)
+
+        return serve
+
+    return {path: serving(path) for path in documents}
 
 
 def plugins(core: Core) -> Plugins:
     """Build the links of the chain."""
-    anyone = Anyone()
-    return Plugins(anyone, anyone)
+    options = core.options
+    keys = verify_keys(options)
+    callers = authenticator(core, keys)
+    index = rbac_index(core)
+    authority = authorizer(core, index)
+    allocator, repair = allocation(core)
+    accounts = AccountWaiter(core)
+    core.on_change(SERVICEACCOUNTS, accounts.observe)
+    signing = options.service_account_signing_key_file
+    issuer = TokenIssuer(options.service_account_issuer, load_signing_key(signing)) if signing else None
+    audit = AuditLog(options.audit_log_path) if options.audit_log_path else None
+    return Plugins(
+        authenticator=Callers(callers),
+        authorizer=authority,
+        impersonate=impersonation(authority),
+        mutating=admission.enabled(admission.mutating(core, accounts, allocator)),
+        validating=admission.enabled(admission.validating(core, authority, index)),
+        subresources=table.subresources(Kubelets(core), TokenRequests(issuer, audiences(options))),
+        resources={**table.RESOURCES, **Reviews(callers, authority, index).handlers()},
+        paths=issuer_paths(options, keys),
+        startup=(
+            bootstrap.namespaces,
+            bootstrap.priority_classes,
+            bootstrap.rbac,
+            aggregation(core),
+            bootstrap.service_cidr,
+            bootstrap.authentication_config,
+            KubernetesService(core, allocator).start,
+            repair,
+            *((audit.start,) if audit else ()),
+        ),
+        audit=audit,
+    )

@@ -40,6 +40,10 @@ class Attributes:
         """Return the same question asked for another user."""
         return replace(self, user=user)
 
+    def with_verb(self, verb: str) -> "Attributes":
+        """Return the same question with another verb."""
+        return replace(self, verb=verb)
+
 
 class Verdict(Enum):
     """An authorizer's answer; NO_OPINION lets the next authorizer decide."""
