@@ -11,6 +11,7 @@ from controllers.deployment.controller import DeploymentController
 from controllers.endpoints.controller import EndpointsController, EndpointSliceController
 from controllers.endpoints.mirroring import EndpointSliceMirroringController
 from controllers.garbage.collector import GarbageCollector
+from controllers.jobs.controller import JobController
 from controllers.namespaces import NamespaceController
 from controllers.nodes.eviction import TaintEvictionController
 from controllers.nodes.ipam import NodeIpamController
@@ -59,6 +60,7 @@ TABLE: dict[str, Factory] = {
     "replicationcontroller-controller": _plain(ReplicationControllerController),
     "deployment-controller": _plain(DeploymentController),
     "daemonset-controller": _plain(DaemonSetController),
+    "job-controller": _plain(JobController),
     "pod-garbage-collector-controller": _pod_gc,
     "garbage-collector-controller": _plain(GarbageCollector),
     "endpoints-controller": _plain(EndpointsController),

@@ -1,0 +1,266 @@
+"""Runs a Job's pods to their end and counts them.
+
+Promises: never acts on a Job older than what it wrote itself, nor on pods older than what it created or deleted; every pod is
+counted once (see `tracking`); the final condition comes only when no pod of the Job is left running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from api import meta, resources, selectors
+from api.errors import ApiError, Invalid, NotFound
+from api.types import Object
+from client.controller import Context, Controller
+from client.expectations import Expectations
+from controllers import ownership
+from controllers.jobs import replicas, tracking
+from controllers.jobs.pods import pod_for
+from controllers.jobs.replicas import Backoff, Plan
+from controllers.jobs.verdict import Verdict, completed, deadline_in, is_finished, judge
+from controllers.jobs.view import FINALIZER, View
+from controllers.podcontrol import PodControl, namespace_terminating
+from controllers.podstate import wall
+from controllers.slowstart import all_of, slow_start
+from controllers.status import same
+from controllers.versions import Written
+
+_BATCH_SECONDS = 0.1
+_MANAGER = "kubernetes.io/job-controller"
+_ORPHAN = "orphan/"
+
+
+def is_ours(job: Object) -> bool:
+    """Whether this controller is to run the Job (`spec.managedBy`)."""
+    return (job["spec"].get("managedBy") or _MANAGER) == _MANAGER
+
+
+class JobController(Controller):
+    """Keys are Jobs, and `orphan/<pod>` for pods whose Job is gone."""
+
+    name = "job"
+    workers = 5
+
+    def __init__(self, ctx: Context) -> None:
+        super().__init__(ctx)
+        self.control = PodControl(ctx)
+        self.claimer = ownership.Claimer(ctx.client, resources.PODS, resources.JOBS)
+        self.expectations = Expectations(ctx.clock)
+        self.written = Written()
+        self.backoffs: dict[str, Backoff] = {}
+        self.stripped: dict[str, set[str]] = {}
+        jobs = ctx.informers.informer(resources.JOBS)
+        pods = ctx.informers.informer(resources.PODS)
+        ownership.index_by_controller(pods)
+        self.jobs, self.pods = jobs.lister, pods.lister
+        jobs.add_handler(self.enqueue, lambda _, new: self.enqueue(new), self._job_gone)
+        pods.add_handler(self._pod_added, self._pod_changed, self._pod_gone)
+
+    def _job_gone(self, job: Object) -> None:
+        key = meta.key(job)
+        self.expectations.forget(key)
+        self.written.forget(key)
+        self.backoffs.pop(meta.uid(job), None)
+        self.stripped.pop(meta.uid(job), None)
+        for pod in ownership.controlled(self.pods, job):
+            self._enqueue_orphan(pod)
+
+    def _enqueue_orphan(self, pod: Object) -> None:
+        if FINALIZER in (pod["metadata"].get("finalizers") or ()):
+            self.queue.add(_ORPHAN + meta.key(pod))
+
+    def _soon(self, job: Object) -> None:
+        """Pods of a Job tend to change together."""
+        self.queue.add_after(meta.key(job), _BATCH_SECONDS)
+
+    def _pod_added(self, pod: Object) -> None:
+        job = ownership.resolve(self.jobs, resources.JOBS, pod)
+        if job is not None:
+            self.expectations.creation_observed(meta.key(job))
+            self._pod_seen(job, pod)
+        elif meta.controller_of(pod) is None:
+            self._enqueue_orphan(pod)
+            self._enqueue_adopters(pod)
+        else:
+            self._enqueue_orphan(pod)
+
+    def _pod_seen(self, job: Object, pod: Object) -> None:
+        if meta.is_deleting(pod):
+            self.expectations.deletion_observed(meta.key(job), meta.key(pod))
+        if FINALIZER not in (pod["metadata"].get("finalizers") or ()):
+            self.stripped.get(meta.uid(job), set()).discard(meta.uid(pod))
+        self._soon(job)
+
+    def _pod_changed(self, old: Object, new: Object) -> None:
+        before = ownership.resolve(self.jobs, resources.JOBS, old)
+        after = ownership.resolve(self.jobs, resources.JOBS, new)
+        if before is not None and before is not after:
+            self._soon(before)
+        if after is not None:
+            self._pod_seen(after, new)
+            return
+        self._enqueue_orphan(new)
+        if meta.controller_of(new) is None:
+            self._enqueue_adopters(new)
+
+    def _pod_gone(self, pod: Object) -> None:
+        job = ownership.resolve(self.jobs, resources.JOBS, pod)
+        if job is not None:
+            self.expectations.deletion_observed(meta.key(job), meta.key(pod))
+            self.stripped.get(meta.uid(job), set()).discard(meta.uid(pod))
+            self._soon(job)
+
+    def _enqueue_adopters(self, pod: Object) -> None:
+        for job in self.jobs.list(meta.namespace(pod)):
+            if selectors.from_object(job["spec"].get("selector")).matches(meta.labels(pod)):
+                self._soon(job)
+
+    async def reconcile(self, key: str) -> None:
+        """Count what has ended, judge the Job, start or stop pods."""
+        if key.startswith(_ORPHAN):
+            await self._free_orphan(key.removeprefix(_ORPHAN))
+            return
+        job = self.jobs.get(key)
+        if job is None or not is_ours(job) or is_finished(job) or self.written.is_stale(job):
+            return
+        settled = self.expectations.satisfied(key)
+        selector = selectors.from_object(job["spec"].get("selector"))
+        candidates = ownership.candidates(self.pods, job)
+        pods = await self.claimer.claim(job, selector, candidates, finalizers=(FINALIZER,))
+        view = View(job, pods, frozenset(self.stripped.get(meta.uid(job), ())))
+        await self._sync(key, view, settled)
+
+    async def _sync(self, key: str, view: View, settled: bool) -> None:
+        now = wall()
+        job = view.job
+        verdict = judge(view, now)
+        backoff = self.backoffs.get(meta.uid(job), Backoff()).after(view.new_succeeded, view.new_failed)
+        status, changed = tracking.started(job, view.status, now) if verdict is None else (view.status, None)
+        if changed:
+            self.recorder.event(job, "Normal", changed, f"Job {changed.lower()}")
+        active, leaving = len(view.active), len(view.terminating)
+        error: ApiError | None = None
+        again: float | None = deadline_in({**job, "status": status}, now)
+        if settled and not meta.is_deleting(job):
+            over = Plan(delete=view.active[: replicas.BURST])
+            steps = over if verdict is not None else replicas.plan(view, backoff, now)
+            if steps.again is not None:
+                again = steps.again if again is None else min(again, steps.again)
+            deleted, created, error = await self._carry_out(key, view, steps)
+            active, leaving = active - deleted + created, leaving + deleted
+        if verdict is None:
+            verdict = completed(view, active)
+            if verdict is not None and active:
+                self.recorder.event(
+                    job, "Warning", "TooManyActivePods", "Too many active pods running after completion count reached"
+                )
+        status = {**status, "active": active, "ready": min(view.ready, active), "terminating": leaving}
+        await self._track(key, view, status, verdict, now)
+        self.backoffs[meta.uid(job)] = backoff
+        if error is not None:
+            raise error
+        if again is not None:
+            self.queue.add_after(key, max(again, 0.0) + 0.05)
+
+    async def _carry_out(self, key: str, view: View, steps: Plan) -> tuple[int, int, ApiError | None]:
+        """Returns how many pods were deleted and created, and the first error."""
+        job, error = view.job, None
+        deleted = created = 0
+        if steps.delete:
+            self.expectations.expect_deletions(key, [meta.key(pod) for pod in steps.delete])
+            results = [self._delete(key, job, pod) for pod in steps.delete]
+            try:
+                await all_of([*results])
+                deleted = len(steps.delete)
+            except ApiError as failure:
+                error = failure
+        if steps.create:
+            created, error = await self._create(key, view, steps.create)
+        return deleted, created, error
+
+    async def _delete(self, key: str, job: Object, pod: Object) -> None:
+        try:
+            await self.control.delete(pod, job)
+        except NotFound:
+            self.expectations.deletion_observed(key, meta.key(pod))
+        except ApiError:
+            self.expectations.deletion_observed(key, meta.key(pod))
+            raise
+
+    async def _create(self, key: str, view: View, indexes: Sequence[int | None]) -> tuple[int, ApiError | None]:
+        job = view.job
+        self.expectations.expect_creations(key, len(indexes))
+
+        async def create(position: int) -> None:
+            index = indexes[position]
+            last = view.last_failures.get(index) if index is not None else None
+            await self.control.create(pod_for(job, index, last), job)
+
+        created, error = await slow_start(len(indexes), create)
+        for _ in range(len(indexes) - created):
+            self.expectations.creation_observed(key)
+        return created, None if error is not None and namespace_terminating(error) else error
+
+    async def _track(self, key: str, view: View, status: Object, verdict: Verdict | None, now: datetime) -> None:
+        """Write what was counted, take the finalizers off, turn uids into numbers, and end the Job if that was all."""
+        job = view.job
+        if verdict is not None:
+            status = tracking.announced(status, verdict, now)
+        accounts = tracking.account(view, status, verdict)
+        if accounts.strip:
+            job = await self._write(job, accounts.status)
+            stripped = self.stripped.setdefault(meta.uid(job), set())
+
+            async def strip(pod: Object) -> None:
+                await self._strip(pod)
+                stripped.add(meta.uid(pod))
+
+            await all_of([strip(pod) for pod in accounts.strip])
+        gone = {meta.uid(pod) for pod in accounts.strip}
+        tracked = {meta.uid(pod) for pod in view.pods if view.is_tracked(pod)} - gone
+        final = tracking.settle(accounts.status, tracked)
+        if verdict is not None and not accounts.more and tracking.may_end(final):
+            final = tracking.ended(final, verdict, now)
+        await self._write(job, final)
+        if accounts.more:
+            self.queue.add(key)
+        if verdict is not None and is_finished({"status": final}):
+            self._tell_end(job, verdict)
+
+    def _tell_end(self, job: Object, verdict: Verdict) -> None:
+        if verdict.is_success:
+            self.recorder.event(job, "Normal", "Completed", "Job completed")
+        else:
+            self.recorder.event(job, "Warning", verdict.reason, verdict.message)
+
+    async def _write(self, job: Object, status: Object) -> Object:
+        """Guarded by the version that was read: a Conflict starts the reconcile anew."""
+        if same(job.get("status"), status):
+            return job
+        written = await self.client.update(resources.JOBS, {**job, "status": status}, subresource="status")
+        self.written.wrote(written)
+        return written
+
+    async def _strip(self, pod: Object) -> None:
+        patch = {"metadata": {"uid": meta.uid(pod), "$deleteFromPrimitiveList/finalizers": [FINALIZER]}}
+        try:
+            await self.client.patch(resources.PODS, meta.name(pod), patch, meta.namespace(pod), kind="strategic")
+        except (NotFound, Invalid):
+            return  # gone, or a namesake: neither bears our finalizer
+
+    async def _free_orphan(self, key: str) -> None:
+        pod = self.pods.get(key)
+        if pod is None or FINALIZER not in (pod["metadata"].get("finalizers") or ()):
+            return
+        ref = meta.controller_of(pod)
+        if ref is not None:
+            if ref.get("kind") != resources.JOBS.kind or ownership.resolve(self.jobs, resources.JOBS, pod) is not None:
+                return
+            try:
+                live = await self.client.get(resources.JOBS, str(ref["name"]), meta.namespace(pod))
+            except NotFound:
+                live = None
+            if live is not None and meta.uid(live) == ref.get("uid"):
+                return
+        await self._strip(pod)
