@@ -164,7 +164,7 @@ def _add_firewall(draft: _Draft, port: ServicePort) -> None:
     ranges = f"{{ {', '.join(port.source_ranges)} }}"
     draft.chains[name] = Chain((rule(Match("ip saddr", ranges), RETURN), rule(DROP)))
     for ip in port.load_balancer_ips:
-        draft.elements[FIREWALL, f"{ip} . {port.protocol} . {port.port}"] = f"goto {name}"
+        draft.elements[FIREWALL, f"{ip} . {port.protocol} . {port.port}"] = f"jump {name}"
 
 
 def host_port_rules(ports: list[HostPort]) -> Ruleset:

@@ -10,7 +10,7 @@ import asyncio
 import random
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from dnslib import QTYPE, RR, DNSRecord
@@ -94,8 +94,8 @@ class _Udp(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.DatagramTransport):
-            self._transport = transport
+        # Not every loop's transport inherits from the class it implements.
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
         kept = self._resolver.kept(data)

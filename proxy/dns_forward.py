@@ -12,6 +12,7 @@ import secrets
 import struct
 from collections import OrderedDict
 from pathlib import Path
+from typing import cast
 
 import structlog
 
@@ -45,8 +46,8 @@ class _Exchange(asyncio.DatagramProtocol):
         self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.DatagramTransport):
-            transport.sendto(self._message)
+        # Not every loop's transport inherits from the class it implements.
+        cast(asyncio.DatagramTransport, transport).sendto(self._message)
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         matches = data[:2] == self._message[:2] and dns_wire.question_of(data).lower() == self._question

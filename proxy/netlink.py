@@ -34,7 +34,9 @@ def parse_tables(data: bytes) -> Iterator[TableEvent]:
     while len(data) >= _HEADER.size:
         length, kind, _, _, _ = _HEADER.unpack_from(data)
         message, data = data[:length], data[_aligned(length) :]
-        if length < _HEADER.size or kind >> 8 != _NFTABLES_SUBSYSTEM:
+        if length < _HEADER.size:
+            return
+        if kind >> 8 != _NFTABLES_SUBSYSTEM:
             continue
         start = _HEADER.size + _GENERIC.size
         if len(message) < start + _ATTRIBUTE.size:
