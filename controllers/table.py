@@ -21,6 +21,7 @@ from controllers.replicas.controller import ReplicaSetController, ReplicationCon
 from controllers.rootca import RootCAPublisher
 from controllers.serviceaccounts import ServiceAccountController
 from controllers.settings import Settings
+from controllers.statefulset.controller import StatefulSetController
 
 
 class Runnable(Protocol):
@@ -61,6 +62,7 @@ TABLE: dict[str, Factory] = {
     "deployment-controller": _plain(DeploymentController),
     "daemonset-controller": _plain(DaemonSetController),
     "job-controller": _plain(JobController),
+    "statefulset-controller": _plain(StatefulSetController),
     "pod-garbage-collector-controller": _pod_gc,
     "garbage-collector-controller": _plain(GarbageCollector),
     "endpoints-controller": _plain(EndpointsController),
