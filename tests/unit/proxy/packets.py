@@ -102,8 +102,8 @@ class Network:
 
     def _do(self, rule: Rule, action: Action, packet: Packet) -> None:
         match action:
-            case Verdict("accept" | "drop" as kind):
-                raise _Ended(kind)
+            case Verdict("accept" | "drop" as end):
+                raise _Ended(end)
             case Verdict("return"):
                 raise _Return
             case Verdict("jump", chain):

@@ -92,7 +92,7 @@ def test_tcp_and_udp_share_a_port_number() -> None:
         ([{"serving": True}, {"ready": False}], {A}),
     ],
 )
-def test_terminating_endpoints_serve_when_nothing_else_does(states: list[dict[str, bool]], expected: set[str]) -> None:
+def test_terminating_endpoints_serve_when_nothing_else_does(states: list[dict[str, Any]], expected: set[str]) -> None:
     endpoints = [endpoint(ip, **state) for ip, state in zip((A, B), states, strict=True)]
     net = network((service(), [slice_of(*endpoints)]))
     assert net.targets(Packet(POD, "10.96.0.20", 80)) - {""} == {f"{ip}:8080" for ip in expected}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ from tests.unit.proxy.objects import endpoint, service, slice_of
 CIDR = "10.244.0.0/16"
 
 
-def part(index: int, *endpoints: str, **spec: object) -> Ruleset:
+def part(index: int, *endpoints: str, **spec: Any) -> Ruleset:
     svc = service(f"s{index}", ip=f"10.96.1.{index}", **spec)
     ports = service_ports(svc, [slice_of(*(endpoint(e) for e in endpoints))] if endpoints else [])
     return service_rules(ports, CIDR)
