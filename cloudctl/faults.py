@@ -28,4 +28,6 @@ def sentence(error: ApiError, where: str = "") -> str:
     text = " ".join(error.message.split())
     if isinstance(error, Invalid):
         return f"The {text}"
-    return f"Error from server ({error.status_reason}): {where}{text}" if error.status_reason else f"Error: {where}{text}"
+    return (
+        f"Error from server ({error.status_reason}): {where}{text}" if error.status_reason else f"Error: {where}{text}"
+    )

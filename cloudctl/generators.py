@@ -133,12 +133,19 @@ def cron_job(name: str, image: str, schedule: str, command: Sequence[str]) -> Ob
 def job_from(name: str, cron: Object) -> Object:
     """A Job made from a CronJob's template, as if its time had come."""
     template = cron["spec"]["jobTemplate"]
-    annotations = {**(template.get("metadata", {}).get("annotations") or {}), "cronjob.kubernetes.io/instantiate": "manual"}
+    annotations = {
+        **(template.get("metadata", {}).get("annotations") or {}),
+        "cronjob.kubernetes.io/instantiate": "manual",
+    }
     owner = {
         "apiVersion": "batch/v1", "kind": "CronJob", "name": cron["metadata"]["name"], "uid": cron["metadata"]["uid"],
         "controller": True,
     }  # fmt: skip
-    about = {**meta(name, template.get("metadata", {}).get("labels")), "annotations": annotations, "ownerReferences": [owner]}
+    about = {
+        **meta(name, template.get("metadata", {}).get("labels")),
+        "annotations": annotations,
+        "ownerReferences": [owner],
+    }
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": about, "spec": template["spec"]}
 
 
@@ -162,7 +169,9 @@ def _service_port(word: str) -> Object:
     return {"name": word.replace(":", "-"), "port": int(port), "protocol": "TCP", "targetPort": goal}
 
 
-def rules(verbs: Sequence[str], kinds: Sequence[tuple[str, str]], names: Sequence[str], urls: Sequence[str]) -> list[Object]:
+def rules(
+    verbs: Sequence[str], kinds: Sequence[tuple[str, str]], names: Sequence[str], urls: Sequence[str]
+) -> list[Object]:
     """RBAC rules; `kinds` are (group, resource) pairs."""
     if urls:
         return [{"verbs": list(verbs), "nonResourceURLs": list(urls)}]

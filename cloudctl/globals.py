@@ -25,7 +25,10 @@ class Globals:
 FLAGS = {
     "--namespace": ("namespace", "The namespace to work in"),
     "-n": ("namespace", ""),
-    "--kubeconfig": ("kubeconfig", "Path of the kubeconfig; else $KUBECONFIG, the cluster of this machine, ~/.kube/config"),
+    "--kubeconfig": (
+        "kubeconfig",
+        "Path of the kubeconfig; else $KUBECONFIG, the cluster of this machine, ~/.kube/config",
+    ),
     "--context": ("context", "The context of the kubeconfig to use"),
     "--server": ("server", "The address of the API server"),
     "-s": ("server", ""),

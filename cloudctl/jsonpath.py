@@ -125,7 +125,9 @@ def _block(body: str, allow_missing: bool) -> _Block:
         return _Block("range", steps=_steps(body[5:].strip(), allow_missing))
     if len(body) > 1 and body[0] == body[-1] and body[0] in "\"'":
         text = body[1:-1]
-        return _Block("text", text.encode("latin-1", "backslashreplace").decode("unicode_escape") if "\\" in text else text)
+        return _Block(
+            "text", text.encode("latin-1", "backslashreplace").decode("unicode_escape") if "\\" in text else text
+        )
     return _Block("path", steps=_steps(body, allow_missing))
 
 

@@ -74,7 +74,7 @@ def _read(path: Path) -> str:
 
 def _documents(source: str, text: str) -> list[Any]:
     try:
-        return list(yaml.load_all(text, Loader=_Strict))  # noqa: S506 - derived from the safe loader
+        return list(yaml.load_all(text, Loader=_Strict))
     except yaml.YAMLError as error:
         why = " ".join(str(error).split())
         raise Fault(f"error parsing {source}: {why}") from error
@@ -94,3 +94,11 @@ def _objects(source: str, number: int, document: Any) -> list[Manifest]:
     if not isinstance(document.get("metadata", {}), dict):
         raise Fault(f'error validating "{where}": metadata must be a mapping')
     return [Manifest(source, document)]
+
+
+def parse(text: str) -> Object:
+    """The one object of a text. Raises yaml.YAMLError, Fault."""
+    document = yaml.load(text, Loader=_Strict)  # noqa: S506 - derived from the safe loader
+    if not isinstance(document, dict):
+        raise Fault("an object is wanted")
+    return document

@@ -42,7 +42,7 @@ class Resolver:
         for candidate in await self.discovered():
             if word.lower() in _spellings(candidate):
                 return candidate
-        raise Fault(f"the server doesn't have a resource type \"{word}\"")
+        raise Fault(f'the server doesn\'t have a resource type "{word}"')
 
     async def of(self, obj: Object) -> Resource:
         """The resource of a manifest. Raises Fault when the server has no such kind."""
@@ -120,12 +120,16 @@ class Resolver:
 
     async def _plain(self, path: str, answer: Object) -> list[Resource]:
         """Discovery as servers without the aggregated form give it: one request per version."""
-        versions = [g["preferredVersion"]["groupVersion"] for g in answer.get("groups") or ()] or answer.get("versions", [])
+        versions = [g["preferredVersion"]["groupVersion"] for g in answer.get("groups") or ()] or answer.get(
+            "versions", []
+        )
         found: list[Resource] = []
         for version in versions:
             listed = orjson.loads((await self._client.raw("GET", f"{path}/{version}")).content)
             group, _, plain = str(version).rpartition("/")
-            found += [_resource(group, plain, row, row["kind"]) for row in listed["resources"] if "/" not in row["name"]]
+            found += [
+                _resource(group, plain, row, row["kind"]) for row in listed["resources"] if "/" not in row["name"]
+            ]
         return found
 
 

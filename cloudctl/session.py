@@ -77,7 +77,5 @@ async def _execute(flags: Globals, main: Callable[[Session], Awaitable[int | Non
     config = load(flags)
     headers = {"Impersonate-User": flags.impersonate} if flags.impersonate else {}
     async with ApiClient(config, "cloudctl", headers=headers) as client:
-        session = Session(
-            client, Resolver(client), flags.namespace or config.namespace, bool(flags.namespace), flags
-        )
+        session = Session(client, Resolver(client), flags.namespace or config.namespace, bool(flags.namespace), flags)
         return await main(session) or 0

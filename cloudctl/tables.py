@@ -13,8 +13,23 @@ from cloudctl.table import render
 ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
 _GOOD = {"Running", "Ready", "Active", "Bound", "Completed", "Succeeded", "Available", "Complete", "True"}
-_BAD = {"Error", "Failed", "CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "NotReady", "Lost",
-        "OOMKilled", "Evicted", "CreateContainerConfigError", "CreateContainerError", "InvalidImageName", "Unknown", "Warning"}
+_BAD = {
+    "Error",
+    "Failed",
+    "CrashLoopBackOff",
+    "ImagePullBackOff",
+    "ErrImagePull",
+    "ErrImageNeverPull",
+    "NotReady",
+    "Lost",
+    "OOMKilled",
+    "Evicted",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "InvalidImageName",
+    "Unknown",
+    "Warning",
+}
 _WAITING = {"Pending", "ContainerCreating", "Terminating", "PodInitializing", "Released", "SchedulingDisabled"}  # fmt: skip
 _COLOURS = {**dict.fromkeys(_GOOD, "32"), **dict.fromkeys(_BAD, "31"), **dict.fromkeys(_WAITING, "33")}
 

@@ -49,9 +49,7 @@ class Merge:
     def _field(self, schema: dict[str, Any] | None, name: str) -> dict[str, Any] | None:
         return self._document.field(schema, name) if self._document and schema is not None else None
 
-    def _one(
-        self, change: Object, name: str, last: Any, wanted: Any, live: Any, schema: dict[str, Any] | None
-    ) -> None:
+    def _one(self, change: Object, name: str, last: Any, wanted: Any, live: Any, schema: dict[str, Any] | None) -> None:
         """Put the change of one field that the server has, if there is one."""
         if isinstance(wanted, dict) and isinstance(live, dict):
             inner = self.patch(last if isinstance(last, dict) else {}, wanted, live, schema)

@@ -45,9 +45,7 @@ class Options:
         }
 
 
-def options(
-    dry_run: str = "none", validate: str = "strict", manager: str = MANAGER, *, force: bool = False
-) -> Options:
+def options(dry_run: str = "none", validate: str = "strict", manager: str = MANAGER, *, force: bool = False) -> Options:
     """Checked options. Raises Fault."""
     if dry_run not in DRY_RUNS:
         raise Fault(f'invalid dry-run value ({dry_run}); must be "none", "server", or "client"')

@@ -30,6 +30,8 @@ async def ensure(client: ApiClient, objects: list[Object]) -> None:
             raise ValueError(f"an add-on of unknown kind: {obj.get('apiVersion')} {obj.get('kind')}")
         meta = obj["metadata"]
         try:
-            await client.patch(resource, meta["name"], obj, meta.get("namespace"), kind="merge", field_manager="cloudctl")
+            await client.patch(
+                resource, meta["name"], obj, meta.get("namespace"), kind="merge", field_manager="cloudctl"
+            )
         except NotFound:
             await client.create(resource, obj)

@@ -159,9 +159,7 @@ def _grace() -> list[str]:
 def scheduler(cluster: Cluster) -> Spec:
     """The scheduler."""
     kubeconfig = cluster.kubeconfig("scheduler")
-    return _daemon(
-        cluster, "scheduler", "scheduler", _CONTROL_ORDER, f"--kubeconfig={kubeconfig}", "--no-leader-elect"
-    )
+    return _daemon(cluster, "scheduler", "scheduler", _CONTROL_ORDER, f"--kubeconfig={kubeconfig}", "--no-leader-elect")
 
 
 def cloud(cluster: Cluster) -> Spec:

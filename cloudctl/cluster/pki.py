@@ -127,9 +127,7 @@ def ensure_service_account_key(folder: Path) -> None:
     if (folder / "sa.key").exists() and (folder / "sa.pub").exists():
         return
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     _write_private(folder / "sa.key", _key_pem(key))
     _write_public(folder / "sa.pub", public)
 

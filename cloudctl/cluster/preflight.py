@@ -68,7 +68,11 @@ def _root() -> list[str]:
 
 def _programs() -> list[str]:
     missing = {package for program, package in _PROGRAMS.items() if not _which(program)}
-    return [f"programs are missing: `apt-get install {' '.join(sorted(missing))}` (or `deploy/setup.sh`)"] if missing else []
+    return (
+        [f"programs are missing: `apt-get install {' '.join(sorted(missing))}` (or `deploy/setup.sh`)"]
+        if missing
+        else []
+    )
 
 
 def _docker() -> list[str]:

@@ -23,7 +23,9 @@ def launch_supervisor(cluster: Cluster) -> None:
     """Start the cluster's supervisor, detached; returns when it listens. Does nothing when one runs."""
     longest = cluster.run / "kubelet-node-100.notify"
     if len(str(longest)) > _LONGEST_SOCKET_PATH:
-        raise ClusterError(f"the path of the state folder is too long for sockets: {cluster.home}; use a shorter --state")
+        raise ClusterError(
+            f"the path of the state folder is too long for sockets: {cluster.home}; use a shorter --state"
+        )
     packages = str(Path(__file__).resolve().parents[2])
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (packages, os.environ.get("PYTHONPATH", ""))))}
     with (cluster.logs / "supervisor.log").open("ab") as log:

@@ -55,8 +55,10 @@ async def dns(timeout: float) -> None:
     try:
         async with asyncio.timeout(timeout):
             # A lost datagram is no event; the question is asked again, as every resolver does.
-            while not await asyncio.to_thread(ask, f"kubernetes.default.svc.{DNS_DOMAIN}", DNS_ADDRESS):
-                await asyncio.sleep(_DNS_TRY_SECONDS / 4)  # noqa: ASYNC110
+            while not await asyncio.to_thread(  # noqa: ASYNC110
+                ask, f"kubernetes.default.svc.{DNS_DOMAIN}", DNS_ADDRESS
+            ):
+                await asyncio.sleep(_DNS_TRY_SECONDS / 4)
     except TimeoutError as error:
         raise ClusterError(f"the cluster DNS does not answer on {DNS_ADDRESS} after {timeout:g} s") from error
 

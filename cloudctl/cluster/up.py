@@ -35,9 +35,7 @@ class Wishes:
 async def up(home: Path, wishes: Wishes, steps: Steps) -> Cluster:
     """Return when the cluster is ready. Raises ClusterError with what is wrong and what to do about it."""
     old = Cluster.load(home)
-    decided = decide(
-        old.decisions if old else None, nodes=wishes.nodes, fake_nodes=wishes.fake_nodes, port=wishes.port
-    )
+    decided = decide(old.decisions if old else None, nodes=wishes.nodes, fake_nodes=wishes.fake_nodes, port=wishes.port)
     cluster = Cluster(home, decided)
     supervision = await Supervision.connect(cluster)
     preflight.check(cluster, running=supervision is not None)

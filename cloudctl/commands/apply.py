@@ -45,11 +45,15 @@ class Request:
 @cli.command("apply", cls=Verb)
 def command(
     ctx: typer.Context,
-    filename: Annotated[list[str] | None, typer.Option("--filename", "-f", help="Files, folders, or - for stdin")] = None,
+    filename: Annotated[
+        list[str] | None, typer.Option("--filename", "-f", help="Files, folders, or - for stdin")
+    ] = None,
     recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", "-R")] = False,
     server_side: Annotated[bool, typer.Option("--server-side/--client-side", help="Let the server merge")] = False,
     force_conflicts: Annotated[bool, typer.Option("--force-conflicts/--no-force-conflicts")] = False,
-    force: Annotated[bool, typer.Option("--force/--no-force", help="Delete and create where a field may not change")] = False,
+    force: Annotated[
+        bool, typer.Option("--force/--no-force", help="Delete and create where a field may not change")
+    ] = False,
     dry_run: Annotated[str, typer.Option("--dry-run", help="none, client or server")] = "none",
     validate: Annotated[str, typer.Option("--validate", help="strict, warn or ignore")] = "strict",
     field_manager: Annotated[str, typer.Option("--field-manager")] = "",
@@ -76,7 +80,7 @@ async def apply(session: Session, request: Request) -> int:
             failed = 1
             continue
         except Fault as fault:
-            session.warn(f'error: {manifest.source}: {fault}')
+            session.warn(f"error: {manifest.source}: {fault}")
             failed = 1
             continue
         _report(session, request, await session.resolver.of(result), result, done)
@@ -158,7 +162,13 @@ class Applier:
             return live, "configured" if change else "unchanged"
         try:
             result = await writes.patch(
-                self._session, resource, name, space, change, self._request.how, kind="strategic" if document else "merge"
+                self._session,
+                resource,
+                name,
+                space,
+                change,
+                self._request.how,
+                kind="strategic" if document else "merge",
             )
         except Invalid as error:
             if not self._request.force:
@@ -198,7 +208,7 @@ def namespace_of(session: Session, resource: Resource, obj: Object) -> str | Non
     own = (obj.get("metadata") or {}).get("namespace")
     if own and session.namespace_given and own != session.namespace:
         raise Fault(
-            f"the namespace from the provided object \"{own}\" does not match the namespace \"{session.namespace}\"; "
+            f'the namespace from the provided object "{own}" does not match the namespace "{session.namespace}"; '
             f"you must pass '--namespace={own}' to perform this operation"
         )
     return own or session.namespace

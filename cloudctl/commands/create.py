@@ -44,7 +44,9 @@ def command(
     ctx: typer.Context,
     filename: Annotated[Texts, typer.Option("--filename", "-f", help="Files, folders, or - for stdin")] = None,
     recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", "-R")] = False,
-    save_config: Annotated[bool, typer.Option("--save-config/--no-save-config", help="So that apply may follow")] = False,
+    save_config: Annotated[
+        bool, typer.Option("--save-config/--no-save-config", help="So that apply may follow")
+    ] = False,
     dry_run: DryRun = "none",
     validate: Annotated[str, typer.Option("--validate")] = "strict",
     output: Output = "",

@@ -20,7 +20,13 @@ from cloudctl.session import Session, execute
 
 cli = family()
 
-_POLICIES = {"background": "Background", "true": "Background", "foreground": "Foreground", "orphan": "Orphan", "false": "Orphan"}
+_POLICIES = {
+    "background": "Background",
+    "true": "Background",
+    "foreground": "Foreground",
+    "orphan": "Orphan",
+    "false": "Orphan",
+}
 
 
 @dataclass
@@ -181,8 +187,6 @@ async def _gone(session: Session, victim: Victim, uid: str, timeout: float | Non
         return True if not any(obj["metadata"].get("uid") == uid or not uid for obj in found.values()) else None
 
     try:
-        await wait.until(
-            session.client, wait.Scope.one(victim.resource, victim.name, victim.namespace), judge, timeout
-        )
+        await wait.until(session.client, wait.Scope.one(victim.resource, victim.name, victim.namespace), judge, timeout)
     except TimeoutError as error:
         raise Fault(f"timed out waiting for {printers.qualified(victim.resource, victim.name)} to be gone") from error

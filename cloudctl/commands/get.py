@@ -67,7 +67,9 @@ def command(
     ignore_not_found: Annotated[bool, typer.Option("--ignore-not-found/--no-ignore-not-found")] = False,
     show_kind: Annotated[bool, typer.Option("--show-kind/--hide-kind")] = False,
     managed_fields: Annotated[bool, typer.Option("--show-managed-fields/--hide-managed-fields")] = False,
-    chunk_size: Annotated[int, typer.Option("--chunk-size", help="Objects per request, 0 for all at once")] = lists.PAGE,
+    chunk_size: Annotated[
+        int, typer.Option("--chunk-size", help="Objects per request, 0 for all at once")
+    ] = lists.PAGE,
     subresource: Annotated[str, typer.Option("--subresource", help="status, scale, …")] = "",
 ) -> None:
     """Display one or many resources."""
@@ -136,9 +138,7 @@ async def _fetch(
     return found, errors
 
 
-async def _print_objects(
-    session: Session, request: Request, targets: list[Target], spaces: list[str | None]
-) -> int:
+async def _print_objects(session: Session, request: Request, targets: list[Target], spaces: list[str | None]) -> int:
     items: list[Object] = []
     named = all(target.names for target in targets)
     errors: list[ApiError] = []
@@ -226,7 +226,7 @@ def _layout(request: Request, resource: Resource, several: bool) -> tables.Layou
 def _as_table(resource: Resource, answer: Object) -> Object:
     if answer.get("kind") == "Table":
         return answer
-    return tables.of_objects(resource, answer["items"] if "items" in answer else [answer], age)
+    return tables.of_objects(resource, answer.get("items", [answer]), age)
 
 
 def _complain(session: Session, errors: list[ApiError]) -> int:
@@ -286,7 +286,9 @@ class _Watch:
                 continue
             shown = printers.plain(whole, managed_fields=self._request.managed_fields)
             text = printers.printer(self._request.output)(shown)
-            self._session.say(f"---\n{text}".removesuffix("\n") if self._request.output == "yaml" else text.rstrip("\n"))
+            self._session.say(
+                f"---\n{text}".removesuffix("\n") if self._request.output == "yaml" else text.rstrip("\n")
+            )
 
 
 def _version(obj: Object) -> str:
