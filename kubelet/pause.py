@@ -1,0 +1,42 @@
+"""The image of sandbox containers, made on the machine: nothing but a static busybox, whose shell waits and reaps orphans.
+
+As process 1 of a shared process namespace it must wait for children that are not its own; `wait` of busybox's shell does.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+from kubelet.runtime import Runtime, RuntimeFault
+
+_BUSYBOX = ("/bin/busybox", "/usr/bin/busybox")
+COMMAND = ("/pause", "sh", "-c", "trap 'exit 0' TERM INT; while :; do /pause sleep 2147483647 & wait $!; done")
+
+
+def archive(program: bytes) -> bytes:
+    """A tar archive with the one file /pause."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        entry = tarfile.TarInfo("pause")
+        entry.size, entry.mode = len(program), 0o755
+        tar.addfile(entry, io.BytesIO(program))
+    return buffer.getvalue()
+
+
+def _busybox() -> bytes:
+    for path in _BUSYBOX:
+        if Path(path).is_file():
+            return Path(path).read_bytes()
+    raise RuntimeFault("there is no busybox to make the sandbox image of: install the package busybox-static")
+
+
+async def ensure(runtime: Runtime, reference: str) -> None:
+    """Make the image if it is missing. Raises RuntimeFault."""
+    if await runtime.image(reference) is None:
+        await runtime.load(reference, archive(_busybox()), [f"ENTRYPOINT {_json(COMMAND)}"])
+
+
+def _json(words: tuple[str, ...]) -> str:
+    return "[" + ", ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words) + "]"

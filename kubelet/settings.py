@@ -1,0 +1,114 @@
+"""What a kubelet is told when it starts. Flags have the names of Kubernetes' own."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PAUSE_IMAGE = "cloudlet/pause:1"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One node agent's settings. Sizes in bytes, CPU in millicores, times in seconds."""
+
+    node: str
+    root: Path
+    kubeconfig: str = ""
+    manifests: Path | None = None
+    address: str = "0.0.0.0"  # noqa: S104 (the API server must reach it; client certificates guard it)
+    port: int = 10250
+    node_ips: tuple[str, ...] = ()
+    cluster_dns: tuple[str, ...] = ()
+    cluster_domain: str = "cluster.local"
+    tls_cert: str = ""
+    tls_key: str = ""
+    client_ca: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    taints: tuple[str, ...] = ()
+    resolv_conf: Path = Path("/etc/resolv.conf")
+    docker: str = "/var/run/docker.sock"
+    max_pods: int = 110
+    reserved_cpu: int = 0
+    reserved_memory: int = 0
+    register: bool = True
+    provider_id: str = ""
+    pause_image: str = PAUSE_IMAGE
+
+    @property
+    def cluster(self) -> str:
+        """Tells this kubelet's containers from those of any other on the same Docker Engine."""
+        return hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:12]
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return dict(part.partition("=")[::2] for part in text.split(",") if part)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(",") if part)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog="cloudlet-kubelet", description="The node agent: runs pods on Docker.")
+    p.add_argument("--kubeconfig", default="", help="how to reach the API server; without it only static pods run")
+    p.add_argument("--hostname-override", default=socket.gethostname().lower(), metavar="NODE")
+    p.add_argument("--root-dir", type=Path, default=Path("/var/lib/cloudlet/kubelet"))
+    p.add_argument("--pod-manifest-path", type=Path, default=None, help="folder of static pods")
+    p.add_argument("--address", default="0.0.0.0")  # noqa: S104 (client certificates guard it)
+    p.add_argument("--port", type=int, default=10250)
+    p.add_argument("--node-ip", type=_words, default=())
+    p.add_argument("--cluster-dns", type=_words, default=())
+    p.add_argument("--cluster-domain", default="cluster.local")
+    p.add_argument("--tls-cert-file", default="")
+    p.add_argument("--tls-private-key-file", default="")
+    p.add_argument("--client-ca-file", default="")
+    p.add_argument("--node-labels", type=_pairs, default={}, metavar="A=B,...")
+    p.add_argument("--register-with-taints", type=_words, default=(), metavar="KEY=VALUE:EFFECT,...")
+    p.add_argument("--register-node", action=argparse.BooleanOptionalAction, default=True)
+    p.add_argument("--resolv-conf", type=Path, default=Path("/etc/resolv.conf"))
+    p.add_argument("--container-runtime-endpoint", default="/var/run/docker.sock", help="Docker's socket")
+    p.add_argument("--max-pods", type=int, default=110)
+    p.add_argument("--provider-id", default="")
+    p.add_argument("--pod-infra-container-image", default=PAUSE_IMAGE)
+    p.add_argument("--health-port", type=int, default=0)
+    p.add_argument("--log-level", default="info")
+    p.add_argument("--fake", type=int, default=0, metavar="N", help="simulate N nodes; no Docker, no root")
+    p.add_argument("--fake-prefix", default="fake", help="names of simulated nodes: PREFIX-0, PREFIX-1, ...")
+    return p
+
+
+def settings(arguments: argparse.Namespace) -> Settings:
+    """From the parsed command line."""
+    return Settings(
+        node=arguments.hostname_override,
+        root=arguments.root_dir,
+        kubeconfig=arguments.kubeconfig,
+        manifests=arguments.pod_manifest_path,
+        address=arguments.address,
+        port=arguments.port,
+        node_ips=arguments.node_ip,
+        cluster_dns=arguments.cluster_dns,
+        cluster_domain=arguments.cluster_domain,
+        tls_cert=arguments.tls_cert_file,
+        tls_key=arguments.tls_private_key_file,
+        client_ca=arguments.client_ca_file,
+        labels=arguments.node_labels,
+        taints=arguments.register_with_taints,
+        resolv_conf=arguments.resolv_conf,
+        docker=arguments.container_runtime_endpoint.removeprefix("unix://"),
+        max_pods=arguments.max_pods,
+        register=arguments.register_node,
+        provider_id=arguments.provider_id,
+        pause_image=arguments.pod_infra_container_image,
+    )
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; ends the process with a message for a wrong one."""
+    return parser().parse_args(argv)
