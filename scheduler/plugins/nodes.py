@@ -50,10 +50,9 @@ def taint_toleration(cycle: Cycle, rows: Rows) -> list[Rejection]:
 
 def taint_score(cycle: Cycle, rows: Rows, _: BoolArray | None) -> IntArray | None:
     """The number of PreferNoSchedule taints not tolerated; fewer is better."""
-    tolerations = [t for t in cycle.template.tolerations if t.effect in ("", "PreferNoSchedule")]
     total: IntArray | None = None
     for (key, value, effect), present in cycle.snapshot.taints.items():
-        if effect == "PreferNoSchedule" and not any(t.tolerates(key, value, effect) for t in tolerations):
+        if effect == "PreferNoSchedule" and not cycle.template.tolerates(key, value, effect):
             column = cycle.column(present.a, rows).astype(np.int64)
             total = column if total is None else total + column
     return total
