@@ -21,6 +21,9 @@ from controllers.replicas.controller import ReplicaSetController, ReplicationCon
 from controllers.rootca import RootCAPublisher
 from controllers.serviceaccounts import ServiceAccountController
 from controllers.settings import Settings
+from controllers.volumes.attach_detach import AttachDetach
+from controllers.volumes.binder import VolumeBinder
+from controllers.volumes.protection import ClaimProtection, VolumeProtection
 from controllers.statefulset.controller import StatefulSetController
 
 
@@ -68,6 +71,10 @@ TABLE: dict[str, Factory] = {
     "endpoints-controller": _plain(EndpointsController),
     "endpointslice-controller": _plain(EndpointSliceController),
     "endpointslice-mirroring-controller": _plain(EndpointSliceMirroringController),
+    "persistentvolume-binder-controller": _plain(VolumeBinder),
+    "persistentvolumeclaim-protection-controller": _plain(ClaimProtection),
+    "persistentvolume-protection-controller": _plain(VolumeProtection),
+    "persistentvolume-attach-detach-controller": _plain(AttachDetach),
 }
 
 

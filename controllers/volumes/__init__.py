@@ -1,0 +1,1 @@
+"""Claims and volumes: binding, protection, attachment. Source: Kubernetes' persistent volume controllers."""
