@@ -6,8 +6,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from client.controller import Context
+from controllers.aggregation import AggregationController
+from controllers.bootstraptokens import TokenCleaner
+from controllers.cronjobs.controller import CronJobController
 from controllers.daemonset.controller import DaemonSetController
 from controllers.deployment.controller import DeploymentController
+from controllers.disruption import DisruptionController
 from controllers.endpoints.controller import EndpointsController, EndpointSliceController
 from controllers.endpoints.mirroring import EndpointSliceMirroringController
 from controllers.garbage.collector import GarbageCollector
@@ -17,14 +21,17 @@ from controllers.nodes.eviction import TaintEvictionController
 from controllers.nodes.ipam import NodeIpamController
 from controllers.nodes.lifecycle import NodeLifecycleController
 from controllers.podgc import PodGC
+from controllers.quota import QuotaController
 from controllers.replicas.controller import ReplicaSetController, ReplicationControllerController
 from controllers.rootca import RootCAPublisher
 from controllers.serviceaccounts import ServiceAccountController
 from controllers.settings import Settings
+from controllers.statefulset.controller import StatefulSetController
+from controllers.tokens import Signer, TokenController
+from controllers.ttl import TTLController
 from controllers.volumes.attach_detach import AttachDetach
 from controllers.volumes.binder import VolumeBinder
 from controllers.volumes.protection import ClaimProtection, VolumeProtection
-from controllers.statefulset.controller import StatefulSetController
 
 
 class Runnable(Protocol):
@@ -43,6 +50,13 @@ def _plain(controller: Callable[[Context], Runnable]) -> Factory:
 
 def _root_ca(ctx: Context, settings: Settings) -> Runnable | None:
     return RootCAPublisher(ctx, settings.root_ca_file.read_text()) if settings.root_ca_file else None
+
+
+def _tokens(ctx: Context, settings: Settings) -> Runnable | None:
+    key = settings.service_account_private_key_file
+    if key is None or settings.root_ca_file is None:
+        return None
+    return TokenController(ctx, Signer(key.read_bytes()), settings.root_ca_file.read_text())
 
 
 def _node_ipam(ctx: Context, settings: Settings) -> Runnable:
@@ -66,6 +80,13 @@ TABLE: dict[str, Factory] = {
     "daemonset-controller": _plain(DaemonSetController),
     "job-controller": _plain(JobController),
     "statefulset-controller": _plain(StatefulSetController),
+    "cronjob-controller": _plain(CronJobController),
+    "ttl-after-finished-controller": _plain(TTLController),
+    "disruption-controller": _plain(DisruptionController),
+    "resourcequota-controller": _plain(QuotaController),
+    "serviceaccount-token-controller": _tokens,
+    "clusterrole-aggregation-controller": _plain(AggregationController),
+    "token-cleaner-controller": _plain(TokenCleaner),
     "pod-garbage-collector-controller": _pod_gc,
     "garbage-collector-controller": _plain(GarbageCollector),
     "endpoints-controller": _plain(EndpointsController),
