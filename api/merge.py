@@ -11,7 +11,7 @@ import jsonpatch
 from jsonpointer import JsonPointerException
 
 from api.errors import BadRequest, Invalid, RequestEntityTooLarge
-from api.kinds.base import ListSet, MergeKey, Model
+from api.kinds.base import ListSet, MergeKey, Model, Replace
 from api.kinds.walk import FieldShape, Shape, fields
 from api.types import Object
 
@@ -101,6 +101,8 @@ def _merge_value(field: FieldShape | None, current: Any, patch: Any) -> Any:
         if shape.kind == "any":
             # free-form data knows no directives; it merges as JSON does
             return json_merge(current, patch)
+        if field is not None and any(isinstance(mark, Replace) for mark in field.marks):
+            return {key: value for key, value in patch.items() if key != PATCH}
         return _merge_map(_item_model(shape), current if isinstance(current, dict) else {}, patch)
     if isinstance(patch, list) and field is not None:
         present = current if isinstance(current, list) else []
@@ -140,6 +142,8 @@ def _delete_primitives(merged: Object, key: str, values: Any) -> None:
 
 
 def _merge_scalars(current: list[Any], patch: list[Any]) -> list[Any]:
+    if any(isinstance(each, dict | list) for each in patch):
+        raise Invalid("a list of scalars cannot be merged with one of objects or lists")
     merged = list(dict.fromkeys([*current, *patch]))
     return _in_order(merged, patch, current, "")
 

@@ -1,4 +1,4 @@
-"""The models of admissionregistration."""
+"""Kinds of the group admissionregistration.k8s.io: webhooks and policies that judge writes."""
 
 from typing import Annotated
 
@@ -9,42 +9,42 @@ from api.kinds.meta import Condition, Kind, LabelSelector
 
 
 class ApplyConfiguration(Model):
-    """Apply Configuration."""
+    """A change written in CEL that yields an apply configuration."""
 
     expression: str | None = None
 
 
 class AuditAnnotation(Model):
-    """Audit Annotation."""
+    """A value that a policy adds to the audit record of a request."""
 
     key: Annotated[str | None, REQUIRED] = None
     valueExpression: Annotated[str | None, REQUIRED] = None
 
 
 class ExpressionWarning(Model):
-    """Expression Warning."""
+    """A doubt that the type checker has about one CEL expression."""
 
     fieldRef: Annotated[str | None, REQUIRED] = None
     warning: Annotated[str | None, REQUIRED] = None
 
 
 class JSONPatch(Model):
-    """JSON Patch."""
+    """A change written in CEL that yields JSON patch operations."""
 
     expression: str | None = None
 
 
 class MatchCondition(Model):
-    """One condition of a Match."""
+    """A named CEL condition that a request must meet before a hook or policy looks at it."""
 
     expression: Annotated[str | None, LISTED] = None
     name: Annotated[str | None, LISTED] = None
 
 
 class NamedRuleWithOperations(Model):
-    """Named Rule With Operations."""
+    """The operations, resources and object names that a rule covers."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     apiGroups: Annotated[list[str] | None, ATOMIC] = None
     apiVersions: Annotated[list[str] | None, ATOMIC] = None
@@ -55,9 +55,9 @@ class NamedRuleWithOperations(Model):
 
 
 class MatchResources(Model):
-    """Match Resources."""
+    """Which requests a policy looks at."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     excludeResourceRules: Annotated[list[NamedRuleWithOperations] | None, ATOMIC] = None
     matchPolicy: Annotated[str, OneOf("Equivalent", "Exact")] = "Equivalent"
@@ -67,7 +67,7 @@ class MatchResources(Model):
 
 
 class Mutation(Model):
-    """Mutation."""
+    """One change that a policy makes."""
 
     applyConfiguration: ApplyConfiguration | None = None
     jsonPatch: JSONPatch | None = None
@@ -75,25 +75,25 @@ class Mutation(Model):
 
 
 class ParamKind(Model):
-    """Param Kind."""
+    """The kind of object that parametrises a policy."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     apiVersion: str | None = None
     kind: str | None = None
 
 
 class Variable(Model):
-    """Variable."""
+    """A named CEL expression that other expressions can use."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     expression: Annotated[str | None, REQUIRED] = None
     name: Annotated[str | None, REQUIRED] = None
 
 
 class MutatingAdmissionPolicySpec(Model):
-    """What is wanted of a Mutating Admission Policy."""
+    """Which requests a policy changes, and how."""
 
     failurePolicy: Annotated[str, OneOf("Fail", "Ignore")] = "Fail"
     matchConditions: Annotated[list[MatchCondition] | None, MergeKey("name")] = None
@@ -105,15 +105,15 @@ class MutatingAdmissionPolicySpec(Model):
 
 
 class MutatingAdmissionPolicy(Kind):
-    """Mutating Admission Policy."""
+    """A policy in CEL that changes objects as they are written."""
 
     spec: MutatingAdmissionPolicySpec = Field(default_factory=MutatingAdmissionPolicySpec)
 
 
 class ParamRef(Model):
-    """Param Ref."""
+    """Which objects hold the parameters of a bound policy."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     name: str | None = None
     namespace: str | None = None
@@ -122,7 +122,7 @@ class ParamRef(Model):
 
 
 class MutatingAdmissionPolicyBindingSpec(Model):
-    """What is wanted of a Mutating Admission Policy Binding."""
+    """Which policy is bound, with which parameters, to which requests."""
 
     matchResources: MatchResources | None = None
     paramRef: ParamRef | None = None
@@ -130,13 +130,13 @@ class MutatingAdmissionPolicyBindingSpec(Model):
 
 
 class MutatingAdmissionPolicyBinding(Kind):
-    """Mutating Admission Policy Binding."""
+    """Puts a mutating policy into force."""
 
     spec: MutatingAdmissionPolicyBindingSpec = Field(default_factory=MutatingAdmissionPolicyBindingSpec)
 
 
 class RuleWithOperations(Model):
-    """Rule With Operations."""
+    """The operations and resources that a rule covers."""
 
     apiGroups: Annotated[list[str] | None, ATOMIC] = None
     apiVersions: Annotated[list[str] | None, ATOMIC] = None
@@ -146,7 +146,7 @@ class RuleWithOperations(Model):
 
 
 class ServiceReference(Model):
-    """A reference: Service."""
+    """A Service that answers a webhook."""
 
     name: Annotated[str | None, REQUIRED] = None
     namespace: Annotated[str | None, REQUIRED] = None
@@ -155,7 +155,7 @@ class ServiceReference(Model):
 
 
 class WebhookClientConfig(Model):
-    """Webhook Client Config."""
+    """How the server reaches a webhook."""
 
     caBundle: Base64 | None = None
     service: ServiceReference | None = None
@@ -163,7 +163,7 @@ class WebhookClientConfig(Model):
 
 
 class MutatingWebhook(Model):
-    """Mutating Webhook."""
+    """A hook that may change objects as they are written."""
 
     admissionReviewVersions: Annotated[list[str] | None, ATOMIC, REQUIRED] = None
     clientConfig: Annotated[WebhookClientConfig | None, REQUIRED] = None
@@ -180,19 +180,19 @@ class MutatingWebhook(Model):
 
 
 class MutatingWebhookConfiguration(Kind):
-    """Mutating Webhook Configuration."""
+    """A set of hooks that may change objects as they are written."""
 
     webhooks: Annotated[list[MutatingWebhook] | None, MergeKey("name")] = None
 
 
 class TypeChecking(Model):
-    """Type Checking."""
+    """What the type checker said about a policy's expressions."""
 
     expressionWarnings: Annotated[list[ExpressionWarning] | None, ATOMIC] = None
 
 
 class Validation(Model):
-    """Validation."""
+    """One CEL condition that an object must meet."""
 
     expression: Annotated[str | None, REQUIRED] = None
     message: str | None = None
@@ -201,7 +201,7 @@ class Validation(Model):
 
 
 class ValidatingAdmissionPolicySpec(Model):
-    """What is wanted of a Validating Admission Policy."""
+    """Which requests a policy judges, and by which conditions."""
 
     auditAnnotations: Annotated[list[AuditAnnotation] | None, ATOMIC] = None
     failurePolicy: Annotated[str, OneOf("Fail", "Ignore")] = "Fail"
@@ -213,7 +213,7 @@ class ValidatingAdmissionPolicySpec(Model):
 
 
 class ValidatingAdmissionPolicyStatus(Model):
-    """What has been observed of a Validating Admission Policy."""
+    """What the server found out about a policy."""
 
     conditions: Annotated[list[Condition] | None, ListMap("type")] = None
     observedGeneration: Int64 | None = None
@@ -221,14 +221,14 @@ class ValidatingAdmissionPolicyStatus(Model):
 
 
 class ValidatingAdmissionPolicy(Kind):
-    """Validating Admission Policy."""
+    """A policy in CEL that accepts or refuses objects as they are written."""
 
     spec: ValidatingAdmissionPolicySpec = Field(default_factory=ValidatingAdmissionPolicySpec)
     status: ValidatingAdmissionPolicyStatus = Field(default_factory=ValidatingAdmissionPolicyStatus)
 
 
 class ValidatingAdmissionPolicyBindingSpec(Model):
-    """What is wanted of a Validating Admission Policy Binding."""
+    """Which policy is bound, with which parameters, to which requests, and what a refusal does."""
 
     matchResources: MatchResources | None = None
     paramRef: ParamRef | None = None
@@ -237,7 +237,7 @@ class ValidatingAdmissionPolicyBindingSpec(Model):
 
 
 class ValidatingAdmissionPolicyBinding(Kind):
-    """Validating Admission Policy Binding."""
+    """Puts a validating policy into force."""
 
     spec: Annotated[ValidatingAdmissionPolicyBindingSpec, REQUIRED] = Field(
         default_factory=ValidatingAdmissionPolicyBindingSpec
@@ -245,7 +245,7 @@ class ValidatingAdmissionPolicyBinding(Kind):
 
 
 class ValidatingWebhook(Model):
-    """Validating Webhook."""
+    """A hook that accepts or refuses objects as they are written."""
 
     admissionReviewVersions: Annotated[list[str] | None, ATOMIC, REQUIRED] = None
     clientConfig: Annotated[WebhookClientConfig | None, REQUIRED] = None
@@ -261,6 +261,6 @@ class ValidatingWebhook(Model):
 
 
 class ValidatingWebhookConfiguration(Kind):
-    """Validating Webhook Configuration."""
+    """A set of hooks that accept or refuse objects as they are written."""
 
     webhooks: Annotated[list[ValidatingWebhook] | None, MergeKey("name")] = None

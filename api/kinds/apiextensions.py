@@ -1,4 +1,4 @@
-"""The models of apiextensions."""
+"""Kinds of the group apiextensions.k8s.io: resources of one's own."""
 
 from typing import Annotated, Self
 
@@ -24,7 +24,7 @@ from api.kinds.meta import Kind
 
 
 class CustomResourceColumnDefinition(Model):
-    """Custom Resource Column Definition."""
+    """A column that tables of a custom resource show."""
 
     description: str | None = None
     format: str | None = None
@@ -35,7 +35,7 @@ class CustomResourceColumnDefinition(Model):
 
 
 class ServiceReference(Model):
-    """A reference: Service."""
+    """A Service that converts custom resources."""
 
     name: Annotated[str | None, REQUIRED] = None
     namespace: Annotated[str | None, REQUIRED] = None
@@ -44,7 +44,7 @@ class ServiceReference(Model):
 
 
 class WebhookClientConfig(Model):
-    """Webhook Client Config."""
+    """How the server reaches a conversion webhook."""
 
     caBundle: Base64 | None = None
     service: ServiceReference | None = None
@@ -52,21 +52,21 @@ class WebhookClientConfig(Model):
 
 
 class WebhookConversion(Model):
-    """Webhook Conversion."""
+    """The webhook that converts between versions, and the review versions it speaks."""
 
     clientConfig: WebhookClientConfig | None = None
     conversionReviewVersions: Annotated[list[str] | None, ATOMIC, REQUIRED] = None
 
 
 class CustomResourceConversion(Model):
-    """Custom Resource Conversion."""
+    """How objects are converted between the versions of a custom resource."""
 
     strategy: Annotated[str, REQUIRED, OneOf("None", "Webhook")] = "None"
     webhook: WebhookConversion | None = None
 
 
 class CustomResourceDefinitionNames(Model):
-    """Custom Resource Definition Names."""
+    """The names by which a custom resource is known."""
 
     categories: Annotated[list[str] | None, ATOMIC] = None
     kind: str | None = None
@@ -77,7 +77,7 @@ class CustomResourceDefinitionNames(Model):
 
 
 class CustomResourceSubresourceScale(Model):
-    """Custom Resource Subresource Scale."""
+    """Where a custom resource keeps what its scale subresource shows."""
 
     labelSelectorPath: str | None = None
     specReplicasPath: Annotated[str | None, REQUIRED] = None
@@ -85,21 +85,21 @@ class CustomResourceSubresourceScale(Model):
 
 
 class CustomResourceSubresources(Model):
-    """Custom Resource Subresources."""
+    """The subresources that a custom resource has."""
 
     scale: CustomResourceSubresourceScale | None = None
     status: JsonObject | None = None
 
 
 class ExternalDocumentation(Model):
-    """External Documentation."""
+    """A pointer to a page outside."""
 
     description: str | None = None
     url: str | None = None
 
 
 class ValidationRule(Model):
-    """Validation Rule."""
+    """A CEL rule that a value must obey."""
 
     fieldPath: str | None = None
     message: str | None = None
@@ -110,7 +110,7 @@ class ValidationRule(Model):
 
 
 class JSONSchemaProps(Model):
-    """JSON Schema Props."""
+    """A JSON schema in the dialect of custom resources."""
 
     ref_: str | None = Field(default=None, alias="$ref")
     schema_: str | None = Field(default=None, alias="$schema")
@@ -165,19 +165,19 @@ class JSONSchemaProps(Model):
 
 
 class CustomResourceValidation(Model):
-    """Custom Resource Validation."""
+    """The schema that objects of a version must fit."""
 
     openAPIV3Schema: JSONSchemaProps | None = None
 
 
 class SelectableField(Model):
-    """Selectable Field."""
+    """A field by which objects can be selected."""
 
     jsonPath: Annotated[str | None, REQUIRED] = None
 
 
 class CustomResourceDefinitionVersion(Model):
-    """Custom Resource Definition Version."""
+    """One version of a custom resource."""
 
     additionalPrinterColumns: Annotated[list[CustomResourceColumnDefinition] | None, ATOMIC] = None
     deprecated: bool | None = None
@@ -191,7 +191,7 @@ class CustomResourceDefinitionVersion(Model):
 
 
 class CustomResourceDefinitionSpec(Model):
-    """What is wanted of a Custom Resource Definition."""
+    """The names, scope and versions of a custom resource."""
 
     conversion: CustomResourceConversion = Field(default_factory=CustomResourceConversion)
     group: Annotated[str | None, REQUIRED] = None
@@ -209,7 +209,7 @@ class CustomResourceDefinitionSpec(Model):
 
 
 class CustomResourceDefinitionCondition(Model):
-    """One condition of a Custom Resource Definition."""
+    """One condition of a custom resource definition."""
 
     lastTransitionTime: Time | None = None
     message: str | None = None
@@ -220,7 +220,7 @@ class CustomResourceDefinitionCondition(Model):
 
 
 class CustomResourceDefinitionStatus(Model):
-    """What has been observed of a Custom Resource Definition."""
+    """Which names were accepted and whether the resource is served."""
 
     acceptedNames: CustomResourceDefinitionNames | None = None
     conditions: Annotated[list[CustomResourceDefinitionCondition] | None, ListMap("type")] = None
@@ -229,7 +229,7 @@ class CustomResourceDefinitionStatus(Model):
 
 
 class CustomResourceDefinition(Kind):
-    """Custom Resource Definition."""
+    """Adds a resource of one's own to the API."""
 
     spec: Annotated[CustomResourceDefinitionSpec, REQUIRED] = Field(default_factory=CustomResourceDefinitionSpec)
     status: CustomResourceDefinitionStatus = Field(default_factory=CustomResourceDefinitionStatus)

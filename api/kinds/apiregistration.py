@@ -1,4 +1,4 @@
-"""The models of apiregistration."""
+"""Kinds of the group apiregistration.k8s.io: paths that another server serves."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from api.kinds.meta import Kind
 
 
 class ServiceReference(Model):
-    """A reference: Service."""
+    """The Service that serves a group's version."""
 
     name: str | None = None
     namespace: str | None = None
@@ -17,7 +17,7 @@ class ServiceReference(Model):
 
 
 class APIServiceSpec(Model):
-    """What is wanted of an API Service."""
+    """The group and version to be served, by whom, and its place in discovery."""
 
     caBundle: Annotated[Base64 | None, ATOMIC] = None
     group: str | None = None
@@ -29,7 +29,7 @@ class APIServiceSpec(Model):
 
 
 class APIServiceCondition(Model):
-    """One condition of an API Service."""
+    """One condition of an API service."""
 
     lastTransitionTime: Time | None = None
     message: str | None = None
@@ -39,13 +39,13 @@ class APIServiceCondition(Model):
 
 
 class APIServiceStatus(Model):
-    """What has been observed of an API Service."""
+    """Whether the group's version can be reached."""
 
     conditions: Annotated[list[APIServiceCondition] | None, MergeKey("type")] = None
 
 
 class APIService(Kind):
-    """API Service."""
+    """Hands the paths of a group's version to another server."""
 
     spec: APIServiceSpec = Field(default_factory=APIServiceSpec)
     status: APIServiceStatus = Field(default_factory=APIServiceStatus)

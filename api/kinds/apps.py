@@ -1,4 +1,4 @@
-"""The models of apps."""
+"""Kinds of the group apps: what keeps pods running."""
 
 from typing import Annotated, Self
 
@@ -26,21 +26,21 @@ from api.kinds.meta import Kind, LabelSelector
 
 
 class ControllerRevision(Kind):
-    """Controller Revision."""
+    """An earlier state of a controller's template, kept for rolling back."""
 
     data: Annotated[JsonObject | None, IMMUTABLE] = None
     revision: Annotated[Int64 | None, LISTED] = None
 
 
 class RollingUpdateDaemonSet(Model):
-    """Rolling Update Daemon Set."""
+    """How many nodes a rolling update touches at a time."""
 
     maxSurge: IntOrString = 0
     maxUnavailable: IntOrString = 1
 
 
 class DaemonSetUpdateStrategy(Model):
-    """Daemon Set Update Strategy."""
+    """How pods are replaced when the template changes."""
 
     rollingUpdate: RollingUpdateDaemonSet | None = None
     type: Annotated[str, OneOf("OnDelete", "RollingUpdate")] = "RollingUpdate"
@@ -53,7 +53,7 @@ class DaemonSetUpdateStrategy(Model):
 
 
 class DaemonSetSpec(Model):
-    """What is wanted of a Daemon Set."""
+    """Which pod runs on every node, and how it is updated."""
 
     minReadySeconds: Annotated[Int32 | None, NON_NEGATIVE] = None
     revisionHistoryLimit: Annotated[Int32, NON_NEGATIVE] = 10
@@ -63,7 +63,7 @@ class DaemonSetSpec(Model):
 
 
 class DaemonSetCondition(Model):
-    """One condition of a Daemon Set."""
+    """One condition of a daemon set."""
 
     lastTransitionTime: Time | None = None
     message: str | None = None
@@ -73,7 +73,7 @@ class DaemonSetCondition(Model):
 
 
 class DaemonSetStatus(Model):
-    """What has been observed of a Daemon Set."""
+    """On how many nodes the pod runs, is ready and is up to date."""
 
     collisionCount: Int32 | None = None
     conditions: Annotated[list[DaemonSetCondition] | None, MergeKey("type")] = None
@@ -88,21 +88,21 @@ class DaemonSetStatus(Model):
 
 
 class DaemonSet(Kind):
-    """Daemon Set."""
+    """Keeps one pod on every node that matches."""
 
     spec: DaemonSetSpec = Field(default_factory=DaemonSetSpec)
     status: DaemonSetStatus = Field(default_factory=DaemonSetStatus)
 
 
 class RollingUpdateDeployment(Model):
-    """Rolling Update Deployment."""
+    """How far a rolling update may go above and below the wanted number of pods."""
 
     maxSurge: IntOrString = "25%"
     maxUnavailable: IntOrString = "25%"
 
 
 class DeploymentStrategy(Model):
-    """Deployment Strategy."""
+    """How old pods are replaced by new ones."""
 
     rollingUpdate: RollingUpdateDeployment | None = None
     type: Annotated[str, OneOf("Recreate", "RollingUpdate")] = "RollingUpdate"
@@ -115,7 +115,7 @@ class DeploymentStrategy(Model):
 
 
 class DeploymentSpec(Model):
-    """What is wanted of a Deployment."""
+    """How many pods of which template, and how changes roll out."""
 
     minReadySeconds: Annotated[Int32 | None, NON_NEGATIVE] = None
     paused: bool | None = None
@@ -128,7 +128,7 @@ class DeploymentSpec(Model):
 
 
 class DeploymentCondition(Model):
-    """One condition of a Deployment."""
+    """One condition of a deployment."""
 
     lastTransitionTime: Time | None = None
     lastUpdateTime: Time | None = None
@@ -139,7 +139,7 @@ class DeploymentCondition(Model):
 
 
 class DeploymentStatus(Model):
-    """What has been observed of a Deployment."""
+    """How far a rollout is."""
 
     availableReplicas: Int32 | None = None
     collisionCount: Int32 | None = None
@@ -153,14 +153,14 @@ class DeploymentStatus(Model):
 
 
 class Deployment(Kind):
-    """Deployment."""
+    """Keeps a number of like pods running and rolls out changes to them."""
 
     spec: DeploymentSpec = Field(default_factory=DeploymentSpec)
     status: DeploymentStatus = Field(default_factory=DeploymentStatus)
 
 
 class ReplicaSetSpec(Model):
-    """What is wanted of a Replica Set."""
+    """How many pods of which template."""
 
     minReadySeconds: Annotated[Int32 | None, NON_NEGATIVE] = None
     replicas: Annotated[Int32, NON_NEGATIVE] = 1
@@ -169,7 +169,7 @@ class ReplicaSetSpec(Model):
 
 
 class ReplicaSetCondition(Model):
-    """One condition of a Replica Set."""
+    """One condition of a replica set."""
 
     lastTransitionTime: Time | None = None
     message: str | None = None
@@ -179,7 +179,7 @@ class ReplicaSetCondition(Model):
 
 
 class ReplicaSetStatus(Model):
-    """What has been observed of a Replica Set."""
+    """How many pods there are, ready and available."""
 
     availableReplicas: Int32 | None = None
     conditions: Annotated[list[ReplicaSetCondition] | None, MergeKey("type")] = None
@@ -191,34 +191,34 @@ class ReplicaSetStatus(Model):
 
 
 class ReplicaSet(Kind):
-    """Replica Set."""
+    """Keeps a number of like pods running."""
 
     spec: ReplicaSetSpec = Field(default_factory=ReplicaSetSpec)
     status: ReplicaSetStatus = Field(default_factory=ReplicaSetStatus)
 
 
 class RollingUpdateStatefulSetStrategy(Model):
-    """Rolling Update Stateful Set Strategy."""
+    """From which ordinal on pods are updated, and how many at a time."""
 
     maxUnavailable: IntOrString | None = None
     partition: Annotated[Int32, NON_NEGATIVE] = 0
 
 
 class StatefulSetOrdinals(Model):
-    """Stateful Set Ordinals."""
+    """Where the numbering of pods starts."""
 
     start: Int32 | None = None
 
 
 class StatefulSetPersistentVolumeClaimRetentionPolicy(Model):
-    """Stateful Set Persistent Volume Claim Retention Policy."""
+    """What becomes of claims when their pods go."""
 
     whenDeleted: Annotated[str, OneOf("Delete", "Retain")] = "Retain"
     whenScaled: Annotated[str, OneOf("Delete", "Retain")] = "Retain"
 
 
 class StatefulSetUpdateStrategy(Model):
-    """Stateful Set Update Strategy."""
+    """How pods are replaced when the template changes."""
 
     rollingUpdate: RollingUpdateStatefulSetStrategy | None = None
     type: Annotated[str, OneOf("OnDelete", "RollingUpdate")] = "RollingUpdate"
@@ -231,7 +231,7 @@ class StatefulSetUpdateStrategy(Model):
 
 
 class StatefulSetSpec(Model):
-    """What is wanted of a Stateful Set."""
+    """How many pods of which template, with which claims, in which order."""
 
     minReadySeconds: Annotated[Int32 | None, NON_NEGATIVE] = None
     ordinals: StatefulSetOrdinals | None = None
@@ -249,7 +249,7 @@ class StatefulSetSpec(Model):
 
 
 class StatefulSetCondition(Model):
-    """One condition of a Stateful Set."""
+    """One condition of a stateful set."""
 
     lastTransitionTime: Time | None = None
     message: str | None = None
@@ -259,7 +259,7 @@ class StatefulSetCondition(Model):
 
 
 class StatefulSetStatus(Model):
-    """What has been observed of a Stateful Set."""
+    """How many pods there are and which revision they have."""
 
     availableReplicas: Int32 | None = None
     collisionCount: Int32 | None = None
@@ -274,7 +274,7 @@ class StatefulSetStatus(Model):
 
 
 class StatefulSet(Kind):
-    """Stateful Set."""
+    """Keeps numbered pods, each with a name and storage of its own."""
 
     spec: StatefulSetSpec = Field(default_factory=StatefulSetSpec)
     status: StatefulSetStatus = Field(default_factory=StatefulSetStatus)

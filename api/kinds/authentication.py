@@ -1,4 +1,4 @@
-"""The models of authentication."""
+"""Kinds of the group authentication.k8s.io: tokens and who one is."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from api.kinds.meta import Kind
 
 
 class BoundObjectReference(Model):
-    """A reference: Bound Object."""
+    """The object with whose life a token ends."""
 
     apiVersion: str | None = None
     kind: str | None = None
@@ -18,7 +18,7 @@ class BoundObjectReference(Model):
 
 
 class UserInfo(Model):
-    """User Info."""
+    """Who somebody is."""
 
     extra: dict[str, list[str]] | None = None
     groups: Annotated[list[str] | None, ATOMIC] = None
@@ -27,19 +27,19 @@ class UserInfo(Model):
 
 
 class SelfSubjectReviewStatus(Model):
-    """What has been observed of a Self Subject Review."""
+    """Who the server takes the caller for."""
 
     userInfo: UserInfo | None = None
 
 
 class SelfSubjectReview(Kind):
-    """Self Subject Review."""
+    """Asks the server who one is."""
 
     status: SelfSubjectReviewStatus = Field(default_factory=SelfSubjectReviewStatus)
 
 
 class TokenRequestSpec(Model):
-    """What is wanted of a Token Request."""
+    """For whom, for how long and bound to what a token is wanted."""
 
     audiences: Annotated[list[str] | None, ATOMIC] = None
     boundObjectRef: BoundObjectReference | None = None
@@ -47,28 +47,28 @@ class TokenRequestSpec(Model):
 
 
 class TokenRequestStatus(Model):
-    """What has been observed of a Token Request."""
+    """The token, and when it expires."""
 
     expirationTimestamp: Time | None = None
     token: str | None = None
 
 
 class TokenRequest(Kind):
-    """Token Request."""
+    """Asks for a token of a service account."""
 
     spec: TokenRequestSpec = Field(default_factory=TokenRequestSpec)
     status: TokenRequestStatus = Field(default_factory=TokenRequestStatus)
 
 
 class TokenReviewSpec(Model):
-    """What is wanted of a Token Review."""
+    """The token in question."""
 
     audiences: Annotated[list[str] | None, ATOMIC] = None
     token: Annotated[str | None, REQUIRED] = None
 
 
 class TokenReviewStatus(Model):
-    """What has been observed of a Token Review."""
+    """Whether the token is good, and whose it is."""
 
     audiences: Annotated[list[str] | None, ATOMIC] = None
     authenticated: bool | None = None
@@ -77,7 +77,7 @@ class TokenReviewStatus(Model):
 
 
 class TokenReview(Kind):
-    """Token Review."""
+    """Asks whose a token is."""
 
     spec: Annotated[TokenReviewSpec, REQUIRED] = Field(default_factory=TokenReviewSpec)
     status: TokenReviewStatus = Field(default_factory=TokenReviewStatus)

@@ -1,4 +1,4 @@
-"""The models of authorization."""
+"""Kinds of the group authorization.k8s.io: what somebody may do."""
 
 from typing import Annotated
 
@@ -9,28 +9,28 @@ from api.kinds.meta import FieldSelectorRequirement, Kind, LabelSelectorRequirem
 
 
 class FieldSelectorAttributes(Model):
-    """Field Selector Attributes."""
+    """The field selector of the request in question."""
 
     rawSelector: str | None = None
     requirements: Annotated[list[FieldSelectorRequirement] | None, ATOMIC] = None
 
 
 class LabelSelectorAttributes(Model):
-    """Label Selector Attributes."""
+    """The label selector of the request in question."""
 
     rawSelector: str | None = None
     requirements: Annotated[list[LabelSelectorRequirement] | None, ATOMIC] = None
 
 
 class NonResourceAttributes(Model):
-    """Non Resource Attributes."""
+    """A request for a path that is no resource."""
 
     path: str | None = None
     verb: str | None = None
 
 
 class ResourceAttributes(Model):
-    """Resource Attributes."""
+    """A request for a resource."""
 
     fieldSelector: FieldSelectorAttributes | None = None
     group: str | None = None
@@ -44,7 +44,7 @@ class ResourceAttributes(Model):
 
 
 class SubjectAccessReviewSpec(Model):
-    """What is wanted of a Subject Access Review."""
+    """Who wants to do what."""
 
     extra: dict[str, list[str]] | None = None
     groups: Annotated[list[str] | None, ATOMIC] = None
@@ -55,7 +55,7 @@ class SubjectAccessReviewSpec(Model):
 
 
 class SubjectAccessReviewStatus(Model):
-    """What has been observed of a Subject Access Review."""
+    """Whether it is allowed, and why."""
 
     allowed: Annotated[bool | None, LISTED] = None
     denied: bool | None = None
@@ -64,21 +64,21 @@ class SubjectAccessReviewStatus(Model):
 
 
 class LocalSubjectAccessReview(Kind):
-    """Local Subject Access Review."""
+    """Asks what somebody may do in one namespace."""
 
     spec: Annotated[SubjectAccessReviewSpec, REQUIRED] = Field(default_factory=SubjectAccessReviewSpec)
     status: SubjectAccessReviewStatus = Field(default_factory=SubjectAccessReviewStatus)
 
 
 class NonResourceRule(Model):
-    """Non Resource Rule."""
+    """Verbs on paths that are no resources."""
 
     nonResourceURLs: Annotated[list[str] | None, ATOMIC] = None
     verbs: Annotated[list[str] | None, ATOMIC, REQUIRED] = None
 
 
 class ResourceRule(Model):
-    """Resource Rule."""
+    """Verbs on resources."""
 
     apiGroups: Annotated[list[str] | None, ATOMIC] = None
     resourceNames: Annotated[list[str] | None, ATOMIC] = None
@@ -87,27 +87,27 @@ class ResourceRule(Model):
 
 
 class SelfSubjectAccessReviewSpec(Model):
-    """What is wanted of a Self Subject Access Review."""
+    """What the caller wants to do."""
 
     nonResourceAttributes: NonResourceAttributes | None = None
     resourceAttributes: ResourceAttributes | None = None
 
 
 class SelfSubjectAccessReview(Kind):
-    """Self Subject Access Review."""
+    """Asks whether one may do something oneself."""
 
     spec: Annotated[SelfSubjectAccessReviewSpec, REQUIRED] = Field(default_factory=SelfSubjectAccessReviewSpec)
     status: SubjectAccessReviewStatus = Field(default_factory=SubjectAccessReviewStatus)
 
 
 class SelfSubjectRulesReviewSpec(Model):
-    """What is wanted of a Self Subject Rules Review."""
+    """The namespace in question."""
 
     namespace: str | None = None
 
 
 class SubjectRulesReviewStatus(Model):
-    """What has been observed of a Subject Rules Review."""
+    """Everything that is allowed, as far as it can be listed."""
 
     evaluationError: str | None = None
     incomplete: Annotated[bool | None, LISTED] = None
@@ -116,14 +116,14 @@ class SubjectRulesReviewStatus(Model):
 
 
 class SelfSubjectRulesReview(Kind):
-    """Self Subject Rules Review."""
+    """Asks for all that one may do in a namespace."""
 
     spec: Annotated[SelfSubjectRulesReviewSpec, REQUIRED] = Field(default_factory=SelfSubjectRulesReviewSpec)
     status: SubjectRulesReviewStatus = Field(default_factory=SubjectRulesReviewStatus)
 
 
 class SubjectAccessReview(Kind):
-    """Subject Access Review."""
+    """Asks whether somebody may do something."""
 
     spec: Annotated[SubjectAccessReviewSpec, REQUIRED] = Field(default_factory=SubjectAccessReviewSpec)
     status: SubjectAccessReviewStatus = Field(default_factory=SubjectAccessReviewStatus)

@@ -1,4 +1,4 @@
-"""The models of autoscaling."""
+"""Kinds of the group autoscaling, version 2; version 1 is beside it and re-exported."""
 
 from typing import Annotated, Self
 
@@ -10,7 +10,7 @@ from api.kinds.meta import Kind, LabelSelector
 
 
 class MetricTarget(Model):
-    """Metric Target."""
+    """The value at which a metric is to be held."""
 
     averageUtilization: Int32 | None = None
     averageValue: Quantity | None = None
@@ -19,7 +19,7 @@ class MetricTarget(Model):
 
 
 class ContainerResourceMetricSource(Model):
-    """Container Resource Metric Source."""
+    """A resource that one container of each pod uses."""
 
     container: Annotated[str | None, REQUIRED] = None
     name: Annotated[str | None, REQUIRED] = None
@@ -27,7 +27,7 @@ class ContainerResourceMetricSource(Model):
 
 
 class MetricValueStatus(Model):
-    """What has been observed of a Metric Value."""
+    """The present value of a metric."""
 
     averageUtilization: Int32 | None = None
     averageValue: Quantity | None = None
@@ -35,7 +35,7 @@ class MetricValueStatus(Model):
 
 
 class ContainerResourceMetricStatus(Model):
-    """What has been observed of a Container Resource Metric."""
+    """The present use of a resource by one container of each pod."""
 
     container: Annotated[str | None, LISTED] = None
     current: Annotated[MetricValueStatus | None, LISTED] = None
@@ -43,36 +43,36 @@ class ContainerResourceMetricStatus(Model):
 
 
 class CrossVersionObjectReference(Model):
-    """A reference: Cross Version Object."""
+    """An object by kind and name, of whatever version."""
 
     apiVersion: str | None = None
-    kind: str | None = None
+    kind: Annotated[str | None, REQUIRED] = None
     name: Annotated[str | None, REQUIRED] = None
 
 
 class MetricIdentifier(Model):
-    """Metric Identifier."""
+    """A metric by name and labels."""
 
     name: Annotated[str | None, REQUIRED] = None
     selector: LabelSelector | None = None
 
 
 class ExternalMetricSource(Model):
-    """External Metric Source."""
+    """A metric from outside the cluster."""
 
     metric: Annotated[MetricIdentifier | None, REQUIRED] = None
     target: Annotated[MetricTarget | None, REQUIRED] = None
 
 
 class ExternalMetricStatus(Model):
-    """What has been observed of an External Metric."""
+    """The present value of a metric from outside the cluster."""
 
     current: Annotated[MetricValueStatus | None, LISTED] = None
     metric: Annotated[MetricIdentifier | None, LISTED] = None
 
 
 class HPAScalingPolicy(Model):
-    """HPA Scaling Policy."""
+    """How much a number of pods may change in a time."""
 
     periodSeconds: Annotated[Int32 | None, LISTED] = None
     type: Annotated[str | None, REQUIRED, OneOf("Percent", "Pods")] = None
@@ -80,7 +80,7 @@ class HPAScalingPolicy(Model):
 
 
 class HPAScalingRules(Model):
-    """HPA Scaling Rules."""
+    """How fast a number of pods may change in one direction."""
 
     policies: Annotated[list[HPAScalingPolicy] | None, ATOMIC] = None
     selectPolicy: Annotated[str | None, OneOf("Disabled", "Max", "Min")] = None
@@ -89,14 +89,14 @@ class HPAScalingRules(Model):
 
 
 class HorizontalPodAutoscalerBehavior(Model):
-    """Horizontal Pod Autoscaler Behavior."""
+    """How fast an autoscaler goes up and down."""
 
     scaleDown: HPAScalingRules | None = None
     scaleUp: HPAScalingRules | None = None
 
 
 class ObjectMetricSource(Model):
-    """Object Metric Source."""
+    """A metric of one object."""
 
     describedObject: Annotated[CrossVersionObjectReference | None, REQUIRED] = None
     metric: Annotated[MetricIdentifier | None, REQUIRED] = None
@@ -104,21 +104,21 @@ class ObjectMetricSource(Model):
 
 
 class PodsMetricSource(Model):
-    """Pods Metric Source."""
+    """A metric averaged over the pods."""
 
     metric: Annotated[MetricIdentifier | None, REQUIRED] = None
     target: Annotated[MetricTarget | None, REQUIRED] = None
 
 
 class ResourceMetricSource(Model):
-    """Resource Metric Source."""
+    """A resource that the pods use."""
 
     name: Annotated[str | None, REQUIRED] = None
     target: Annotated[MetricTarget | None, REQUIRED] = None
 
 
 class MetricSpec(Model):
-    """What is wanted of a Metric."""
+    """One metric and the value at which it is to be held."""
 
     containerResource: ContainerResourceMetricSource | None = None
     external: ExternalMetricSource | None = None
@@ -139,7 +139,7 @@ def _rules(given: HPAScalingRules | None, window: int | None, policies: list[tup
 
 
 class HorizontalPodAutoscalerSpec(Model):
-    """What is wanted of a Horizontal Pod Autoscaler."""
+    """What is scaled, between which bounds, by which metrics."""
 
     behavior: HorizontalPodAutoscalerBehavior | None = None
     maxReplicas: Annotated[Int32 | None, LISTED] = None
@@ -159,7 +159,7 @@ class HorizontalPodAutoscalerSpec(Model):
 
 
 class HorizontalPodAutoscalerCondition(Model):
-    """One condition of a Horizontal Pod Autoscaler."""
+    """One condition of an autoscaler."""
 
     lastTransitionTime: Time | None = None
     message: str | None = None
@@ -169,7 +169,7 @@ class HorizontalPodAutoscalerCondition(Model):
 
 
 class ObjectMetricStatus(Model):
-    """What has been observed of an Object Metric."""
+    """The present value of a metric of one object."""
 
     current: Annotated[MetricValueStatus | None, LISTED] = None
     describedObject: Annotated[CrossVersionObjectReference | None, LISTED] = None
@@ -177,21 +177,21 @@ class ObjectMetricStatus(Model):
 
 
 class PodsMetricStatus(Model):
-    """What has been observed of a Pods Metric."""
+    """The present value of a metric averaged over the pods."""
 
     current: Annotated[MetricValueStatus | None, LISTED] = None
     metric: Annotated[MetricIdentifier | None, LISTED] = None
 
 
 class ResourceMetricStatus(Model):
-    """What has been observed of a Resource Metric."""
+    """The present use of a resource by the pods."""
 
     current: Annotated[MetricValueStatus | None, LISTED] = None
     name: Annotated[str | None, LISTED] = None
 
 
 class MetricStatus(Model):
-    """What has been observed of a Metric."""
+    """The present value of one metric."""
 
     containerResource: ContainerResourceMetricStatus | None = None
     external: ExternalMetricStatus | None = None
@@ -202,7 +202,7 @@ class MetricStatus(Model):
 
 
 class HorizontalPodAutoscalerStatus(Model):
-    """What has been observed of a Horizontal Pod Autoscaler."""
+    """What the autoscaler sees and wants."""
 
     conditions: Annotated[list[HorizontalPodAutoscalerCondition] | None, MergeKey("type")] = None
     currentMetrics: Annotated[list[MetricStatus] | None, ATOMIC] = None
@@ -213,7 +213,7 @@ class HorizontalPodAutoscalerStatus(Model):
 
 
 class HorizontalPodAutoscaler(Kind):
-    """Horizontal Pod Autoscaler."""
+    """Changes a number of pods as metrics rise and fall."""
 
     spec: Annotated[HorizontalPodAutoscalerSpec, REQUIRED] = Field(default_factory=HorizontalPodAutoscalerSpec)
     status: HorizontalPodAutoscalerStatus = Field(default_factory=HorizontalPodAutoscalerStatus)

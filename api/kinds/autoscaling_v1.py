@@ -1,4 +1,4 @@
-"""The models of autoscaling_v1."""
+"""Kinds of the group autoscaling, version 1: Scale, and the autoscaler that knows CPU alone."""
 
 from typing import Annotated
 
@@ -9,17 +9,17 @@ from api.kinds.meta import Kind
 
 
 class CrossVersionObjectReference(Model):
-    """A reference: Cross Version Object."""
+    """An object by kind and name, of whatever version."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     apiVersion: str | None = None
-    kind: str | None = None
+    kind: Annotated[str | None, REQUIRED] = None
     name: Annotated[str | None, REQUIRED] = None
 
 
 class HorizontalPodAutoscalerSpecV1(Model):
-    """Horizontal Pod Autoscaler Spec V1."""
+    """What is scaled, between which bounds, to which CPU use."""
 
     maxReplicas: Annotated[Int32 | None, LISTED] = None
     minReplicas: Int32 | None = None
@@ -28,7 +28,7 @@ class HorizontalPodAutoscalerSpecV1(Model):
 
 
 class HorizontalPodAutoscalerStatusV1(Model):
-    """Horizontal Pod Autoscaler Status V1."""
+    """What the autoscaler sees and wants."""
 
     currentCPUUtilizationPercentage: Int32 | None = None
     currentReplicas: Annotated[Int32 | None, LISTED] = None
@@ -38,27 +38,27 @@ class HorizontalPodAutoscalerStatusV1(Model):
 
 
 class HorizontalPodAutoscalerV1(Kind):
-    """Horizontal Pod Autoscaler V1."""
+    """Changes a number of pods as their CPU use rises and falls."""
 
     spec: Annotated[HorizontalPodAutoscalerSpecV1, REQUIRED] = Field(default_factory=HorizontalPodAutoscalerSpecV1)
     status: HorizontalPodAutoscalerStatusV1 = Field(default_factory=HorizontalPodAutoscalerStatusV1)
 
 
 class ScaleSpec(Model):
-    """What is wanted of a Scale."""
+    """The wanted number of pods."""
 
     replicas: Annotated[Int32 | None, NON_NEGATIVE] = None
 
 
 class ScaleStatus(Model):
-    """What has been observed of a Scale."""
+    """The present number of pods, and their selector."""
 
     replicas: Annotated[Int32 | None, LISTED] = None
     selector: str | None = None
 
 
 class Scale(Kind):
-    """Scale."""
+    """The number of pods of anything that can be scaled."""
 
     spec: ScaleSpec = Field(default_factory=ScaleSpec)
     status: ScaleStatus = Field(default_factory=ScaleStatus)

@@ -27,7 +27,7 @@ class Model(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, defer_build=True, protected_namespaces=())
 
-    ATOMIC: ClassVar[bool] = False
+    ATOMIC_MAP: ClassVar[bool] = False
     """Whether an applier owns the object as a whole (`x-kubernetes-map-type: atomic`)."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class Required(Mark):
 
 @dataclass(frozen=True, slots=True)
 class Listed(Mark):
-    """The field is always present in the schema's `required`, but the server takes an object without it."""
+    """The schema says `required`, and yet the server takes an object without the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,11 @@ class RetainKeys(Mark):
 
 
 @dataclass(frozen=True, slots=True)
+class Replace(Mark):
+    """An object that a strategic merge patch replaces as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
 class Immutable(Mark):
     """The field keeps the value it was created with."""
 
@@ -130,6 +135,7 @@ ATOMIC = Atomic()
 SET = ListSet()
 IMMUTABLE = Immutable()
 RETAIN_KEYS = RetainKeys()
+REPLACE = Replace()
 NON_NEGATIVE = Bounds(0)
 POSITIVE = Bounds(1)
 PORT = Bounds(1, 65535)

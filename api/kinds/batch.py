@@ -1,4 +1,4 @@
-"""The models of batch."""
+"""Kinds of the group batch: what runs pods to their end."""
 
 from typing import Annotated, Self
 
@@ -11,7 +11,7 @@ from api.kinds.meta import Kind, LabelSelector, ObjectMeta
 
 
 class PodFailurePolicyOnExitCodesRequirement(Model):
-    """Pod Failure Policy On Exit Codes Requirement."""
+    """The exit codes to which a rule applies."""
 
     containerName: str | None = None
     operator: Annotated[str | None, REQUIRED, OneOf("In", "NotIn")] = None
@@ -19,14 +19,14 @@ class PodFailurePolicyOnExitCodesRequirement(Model):
 
 
 class PodFailurePolicyOnPodConditionsPattern(Model):
-    """Pod Failure Policy On Pod Conditions Pattern."""
+    """The pod condition to which a rule applies."""
 
     status: str = "True"
     type: Annotated[str | None, LISTED] = None
 
 
 class PodFailurePolicyRule(Model):
-    """Pod Failure Policy Rule."""
+    """What a job does about one sort of failed pod."""
 
     action: Annotated[str | None, REQUIRED, OneOf("Count", "FailIndex", "FailJob", "Ignore")] = None
     onExitCodes: PodFailurePolicyOnExitCodesRequirement | None = None
@@ -34,26 +34,26 @@ class PodFailurePolicyRule(Model):
 
 
 class PodFailurePolicy(Model):
-    """Pod Failure Policy."""
+    """What a job does about failed pods."""
 
     rules: Annotated[list[PodFailurePolicyRule] | None, ATOMIC, REQUIRED] = None
 
 
 class SuccessPolicyRule(Model):
-    """Success Policy Rule."""
+    """Which indexes must succeed for the job to succeed."""
 
     succeededCount: Int32 | None = None
     succeededIndexes: str | None = None
 
 
 class SuccessPolicy(Model):
-    """Success Policy."""
+    """When an indexed job counts as successful before all its pods are."""
 
     rules: Annotated[list[SuccessPolicyRule] | None, ATOMIC, REQUIRED] = None
 
 
 class JobSpec(Model):
-    """What is wanted of a Job."""
+    """How many pods must succeed, how many run at a time, and when to give up."""
 
     activeDeadlineSeconds: Annotated[Int64 | None, NON_NEGATIVE] = None
     backoffLimit: Annotated[Int32 | None, NON_NEGATIVE] = None
@@ -86,14 +86,14 @@ class JobSpec(Model):
 
 
 class JobTemplateSpec(Model):
-    """What is wanted of a Job Template."""
+    """The jobs that a cron job makes."""
 
     metadata: ObjectMeta | None = None
     spec: JobSpec = Field(default_factory=JobSpec)
 
 
 class CronJobSpec(Model):
-    """What is wanted of a Cron Job."""
+    """When which job is started."""
 
     concurrencyPolicy: Annotated[str, OneOf("Allow", "Forbid", "Replace")] = "Allow"
     failedJobsHistoryLimit: Annotated[Int32, NON_NEGATIVE] = 1
@@ -106,7 +106,7 @@ class CronJobSpec(Model):
 
 
 class CronJobStatus(Model):
-    """What has been observed of a Cron Job."""
+    """Which jobs run and when the last one started."""
 
     active: Annotated[list[ObjectReference] | None, ATOMIC] = None
     lastScheduleTime: Time | None = None
@@ -114,14 +114,14 @@ class CronJobStatus(Model):
 
 
 class CronJob(Kind):
-    """Cron Job."""
+    """Starts jobs by the clock."""
 
     spec: Annotated[CronJobSpec, REQUIRED] = Field(default_factory=CronJobSpec)
     status: CronJobStatus = Field(default_factory=CronJobStatus)
 
 
 class JobCondition(Model):
-    """One condition of a Job."""
+    """One condition of a job."""
 
     lastProbeTime: Time | None = None
     lastTransitionTime: Time | None = None
@@ -132,14 +132,14 @@ class JobCondition(Model):
 
 
 class UncountedTerminatedPods(Model):
-    """Uncounted Terminated Pods."""
+    """Pods that have ended and are not yet in the counts."""
 
     failed: Annotated[list[str] | None, SET] = None
     succeeded: Annotated[list[str] | None, SET] = None
 
 
 class JobStatus(Model):
-    """What has been observed of a Job."""
+    """How many pods are active, have succeeded and have failed."""
 
     active: Int32 | None = None
     completedIndexes: str | None = None
@@ -155,7 +155,7 @@ class JobStatus(Model):
 
 
 class Job(Kind):
-    """Job."""
+    """Runs pods until a number of them has succeeded."""
 
     spec: JobSpec = Field(default_factory=JobSpec)
     status: JobStatus = Field(default_factory=JobStatus)

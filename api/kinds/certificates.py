@@ -1,4 +1,4 @@
-"""The models of certificates."""
+"""Kinds of the group certificates.k8s.io: signing requests."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from api.kinds.meta import Kind
 
 
 class CertificateSigningRequestSpec(Model):
-    """What is wanted of a Certificate Signing Request."""
+    """The request, the signer that is asked, and the usages wanted."""
 
     expirationSeconds: Int32 | None = None
     extra: dict[str, list[str]] | None = None
@@ -22,7 +22,7 @@ class CertificateSigningRequestSpec(Model):
 
 
 class CertificateSigningRequestCondition(Model):
-    """One condition of a Certificate Signing Request."""
+    """One condition of a signing request."""
 
     lastTransitionTime: Time | None = None
     lastUpdateTime: Time | None = None
@@ -33,14 +33,14 @@ class CertificateSigningRequestCondition(Model):
 
 
 class CertificateSigningRequestStatus(Model):
-    """What has been observed of a Certificate Signing Request."""
+    """Whether it was approved, and the certificate."""
 
     certificate: Base64 | None = None
     conditions: Annotated[list[CertificateSigningRequestCondition] | None, ListMap("type")] = None
 
 
 class CertificateSigningRequest(Kind):
-    """Certificate Signing Request."""
+    """Asks a signer for a certificate."""
 
     spec: Annotated[CertificateSigningRequestSpec, REQUIRED] = Field(default_factory=CertificateSigningRequestSpec)
     status: CertificateSigningRequestStatus = Field(default_factory=CertificateSigningRequestStatus)

@@ -1,4 +1,4 @@
-"""The models of coordination."""
+"""Kinds of the group coordination.k8s.io: leases."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from api.kinds.meta import Kind
 
 
 class LeaseSpec(Model):
-    """What is wanted of a Lease."""
+    """Who holds the lease, since when and for how long."""
 
     acquireTime: MicroTime | None = None
     holderIdentity: str | None = None
@@ -21,6 +21,6 @@ class LeaseSpec(Model):
 
 
 class Lease(Kind):
-    """Lease."""
+    """A claim on a role that must be renewed: leadership, or a node's sign of life."""
 
     spec: LeaseSpec = Field(default_factory=LeaseSpec)

@@ -1,4 +1,4 @@
-"""The models of discovery."""
+"""Kinds of the group discovery.k8s.io: what stands behind services."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from api.kinds.meta import Kind
 
 
 class EndpointConditions(Model):
-    """Endpoint Conditions."""
+    """Whether an endpoint is ready, serves and is on its way out."""
 
     ready: bool | None = None
     serving: bool | None = None
@@ -16,26 +16,26 @@ class EndpointConditions(Model):
 
 
 class ForNode(Model):
-    """For Node."""
+    """A node for which an endpoint is meant."""
 
     name: Annotated[str | None, REQUIRED] = None
 
 
 class ForZone(Model):
-    """For Zone."""
+    """A zone for which an endpoint is meant."""
 
     name: Annotated[str | None, REQUIRED] = None
 
 
 class EndpointHints(Model):
-    """Endpoint Hints."""
+    """Who should use an endpoint."""
 
     forNodes: Annotated[list[ForNode] | None, ATOMIC] = None
     forZones: Annotated[list[ForZone] | None, ATOMIC] = None
 
 
 class Endpoint(Model):
-    """Endpoint."""
+    """One pod or other backend behind a service."""
 
     addresses: Annotated[list[str] | None, SET, REQUIRED] = None
     conditions: EndpointConditions | None = None
@@ -48,9 +48,9 @@ class Endpoint(Model):
 
 
 class EndpointPort(Model):
-    """Endpoint Port."""
+    """One port behind a service."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     appProtocol: str | None = None
     name: str = ""
@@ -59,7 +59,7 @@ class EndpointPort(Model):
 
 
 class EndpointSlice(Kind):
-    """Endpoint Slice."""
+    """A part of the endpoints behind a service."""
 
     addressType: Annotated[str | None, REQUIRED, OneOf("FQDN", "IPv4", "IPv6"), IMMUTABLE] = None
     endpoints: Annotated[list[Endpoint] | None, ATOMIC] = None

@@ -1,4 +1,4 @@
-"""The models of events."""
+"""The Event of the group events.k8s.io."""
 
 from typing import Annotated
 
@@ -9,14 +9,14 @@ from api.kinds.meta import Kind
 
 
 class EventSeries(Model):
-    """Event Series."""
+    """How often and until when an event repeated."""
 
     count: Annotated[Int32 | None, LISTED] = None
     lastObservedTime: Annotated[MicroTime | None, REQUIRED] = None
 
 
 class Event(Kind):
-    """Event."""
+    """Something that happened to an object, as a component reports it."""
 
     action: str | None = None
     deprecatedCount: Int32 | None = None

@@ -1,4 +1,4 @@
-"""The models of flowcontrol."""
+"""Kinds of the group flowcontrol.apiserver.k8s.io: who waits when the server is busy."""
 
 from typing import Annotated
 
@@ -9,27 +9,27 @@ from api.kinds.meta import Kind
 
 
 class ExemptPriorityLevelConfiguration(Model):
-    """Exempt Priority Level Configuration."""
+    """A level whose requests never wait."""
 
     lendablePercent: Int32 = 0
     nominalConcurrencyShares: Int32 = 0
 
 
 class FlowDistinguisherMethod(Model):
-    """Flow Distinguisher Method."""
+    """How a schema tells its flows apart."""
 
     type: Annotated[str | None, REQUIRED] = None
 
 
 class NonResourcePolicyRule(Model):
-    """Non Resource Policy Rule."""
+    """Requests for paths that are no resources."""
 
     nonResourceURLs: Annotated[list[str] | None, SET, REQUIRED] = None
     verbs: Annotated[list[str] | None, SET, REQUIRED] = None
 
 
 class ResourcePolicyRule(Model):
-    """Resource Policy Rule."""
+    """Requests for resources."""
 
     apiGroups: Annotated[list[str] | None, SET, REQUIRED] = None
     clusterScope: bool | None = None
@@ -39,26 +39,26 @@ class ResourcePolicyRule(Model):
 
 
 class GroupSubject(Model):
-    """Group Subject."""
+    """A group of users."""
 
     name: Annotated[str | None, REQUIRED] = None
 
 
 class ServiceAccountSubject(Model):
-    """Service Account Subject."""
+    """A service account."""
 
     name: Annotated[str | None, REQUIRED] = None
     namespace: Annotated[str | None, REQUIRED] = None
 
 
 class UserSubject(Model):
-    """User Subject."""
+    """A user."""
 
     name: Annotated[str | None, REQUIRED] = None
 
 
 class Subject(Model):
-    """Subject."""
+    """Whose requests a rule is about."""
 
     group: GroupSubject | None = None
     kind: Annotated[str | None, OneOf("ServiceAccount", "User", "Group")] = None
@@ -67,7 +67,7 @@ class Subject(Model):
 
 
 class PolicyRulesWithSubjects(Model):
-    """Policy Rules With Subjects."""
+    """Who asks for what."""
 
     nonResourceRules: Annotated[list[NonResourcePolicyRule] | None, ATOMIC] = None
     resourceRules: Annotated[list[ResourcePolicyRule] | None, ATOMIC] = None
@@ -75,13 +75,13 @@ class PolicyRulesWithSubjects(Model):
 
 
 class PriorityLevelConfigurationReference(Model):
-    """A reference: Priority Level Configuration."""
+    """A priority level by its name."""
 
     name: Annotated[str | None, REQUIRED] = None
 
 
 class FlowSchemaSpec(Model):
-    """What is wanted of a Flow Schema."""
+    """Which requests go to which priority level."""
 
     distinguisherMethod: FlowDistinguisherMethod | None = None
     matchingPrecedence: Annotated[Int32, Bounds(1, 10000)] = 1000
@@ -90,7 +90,7 @@ class FlowSchemaSpec(Model):
 
 
 class FlowSchemaCondition(Model):
-    """One condition of a Flow Schema."""
+    """One condition of a flow schema."""
 
     lastTransitionTime: Time | None = None
     message: str | None = None
@@ -100,20 +100,20 @@ class FlowSchemaCondition(Model):
 
 
 class FlowSchemaStatus(Model):
-    """What has been observed of a Flow Schema."""
+    """Whether a flow schema is in order."""
 
     conditions: Annotated[list[FlowSchemaCondition] | None, MergeKey("type")] = None
 
 
 class FlowSchema(Kind):
-    """Flow Schema."""
+    """Sorts requests into flows."""
 
     spec: FlowSchemaSpec = Field(default_factory=FlowSchemaSpec)
     status: FlowSchemaStatus = Field(default_factory=FlowSchemaStatus)
 
 
 class QueuingConfiguration(Model):
-    """Queuing Configuration."""
+    """How requests wait."""
 
     handSize: Int32 = 8
     queueLengthLimit: Int32 = 50
@@ -121,14 +121,14 @@ class QueuingConfiguration(Model):
 
 
 class LimitResponse(Model):
-    """Limit Response."""
+    """What becomes of requests that cannot run now."""
 
     queuing: QueuingConfiguration | None = None
     type: Annotated[str | None, REQUIRED, OneOf("Queue", "Reject")] = None
 
 
 class LimitedPriorityLevelConfiguration(Model):
-    """Limited Priority Level Configuration."""
+    """A level whose requests share a number of seats."""
 
     borrowingLimitPercent: Int32 | None = None
     lendablePercent: Int32 = 0
@@ -137,7 +137,7 @@ class LimitedPriorityLevelConfiguration(Model):
 
 
 class PriorityLevelConfigurationSpec(Model):
-    """What is wanted of a Priority Level Configuration."""
+    """How many requests of a level run at a time."""
 
     exempt: ExemptPriorityLevelConfiguration | None = None
     limited: LimitedPriorityLevelConfiguration | None = None
@@ -145,7 +145,7 @@ class PriorityLevelConfigurationSpec(Model):
 
 
 class PriorityLevelConfigurationCondition(Model):
-    """One condition of a Priority Level Configuration."""
+    """One condition of a priority level."""
 
     lastTransitionTime: Time | None = None
     message: str | None = None
@@ -155,13 +155,13 @@ class PriorityLevelConfigurationCondition(Model):
 
 
 class PriorityLevelConfigurationStatus(Model):
-    """What has been observed of a Priority Level Configuration."""
+    """Whether a priority level is in order."""
 
     conditions: Annotated[list[PriorityLevelConfigurationCondition] | None, MergeKey("type")] = None
 
 
 class PriorityLevelConfiguration(Kind):
-    """Priority Level Configuration."""
+    """A share of the server for some requests."""
 
     spec: PriorityLevelConfigurationSpec = Field(default_factory=PriorityLevelConfigurationSpec)
     status: PriorityLevelConfigurationStatus = Field(default_factory=PriorityLevelConfigurationStatus)

@@ -1,4 +1,4 @@
-"""The models of meta."""
+"""What all kinds share: metadata, selectors, Status and options."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from api.kinds.base import ATOMIC, LISTED, REQUIRED, Int32, Int64, JsonObject, L
 
 
 class Condition(Model):
-    """Condition."""
+    """One condition of an object."""
 
     lastTransitionTime: Annotated[Time | None, LISTED] = None
     message: Annotated[str | None, LISTED] = None
@@ -19,14 +19,14 @@ class Condition(Model):
 
 
 class Preconditions(Model):
-    """Preconditions."""
+    """What must hold for an operation to be carried out."""
 
     resourceVersion: str | None = None
     uid: str | None = None
 
 
 class DeleteOptions(Model):
-    """Delete Options."""
+    """How an object is deleted."""
 
     apiVersion: str | None = None
     dryRun: Annotated[list[str] | None, ATOMIC] = None
@@ -39,7 +39,7 @@ class DeleteOptions(Model):
 
 
 class FieldSelectorRequirement(Model):
-    """Field Selector Requirement."""
+    """One requirement on a field."""
 
     key: Annotated[str | None, REQUIRED] = None
     operator: Annotated[str | None, REQUIRED] = None
@@ -47,14 +47,14 @@ class FieldSelectorRequirement(Model):
 
 
 class GroupResource(Model):
-    """Group Resource."""
+    """A resource by its group and name."""
 
     group: Annotated[str | None, REQUIRED] = None
     resource: Annotated[str | None, REQUIRED] = None
 
 
 class LabelSelectorRequirement(Model):
-    """Label Selector Requirement."""
+    """One requirement on a label."""
 
     key: Annotated[str | None, REQUIRED] = None
     operator: Annotated[str | None, REQUIRED] = None
@@ -62,22 +62,22 @@ class LabelSelectorRequirement(Model):
 
 
 class LabelSelector(Model):
-    """Label Selector."""
+    """Which objects are meant, by their labels."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     matchExpressions: Annotated[list[LabelSelectorRequirement] | None, ATOMIC] = None
     matchLabels: dict[str, str] | None = None
 
 
 class ShardInfo(Model):
-    """Shard Info."""
+    """Which part of a list a server answered for."""
 
     selector: Annotated[str | None, REQUIRED] = None
 
 
 class ListMeta(Model):
-    """List Meta."""
+    """The version of a list and where its next page starts."""
 
     continue_: str | None = Field(default=None, alias="continue")
     remainingItemCount: Int64 | None = None
@@ -87,7 +87,7 @@ class ListMeta(Model):
 
 
 class ManagedFieldsEntry(Model):
-    """Managed Fields Entry."""
+    """The fields that one manager owns."""
 
     apiVersion: str | None = None
     fieldsType: str | None = None
@@ -99,20 +99,20 @@ class ManagedFieldsEntry(Model):
 
 
 class OwnerReference(Model):
-    """A reference: Owner."""
+    """An object without which this one goes too."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
-    apiVersion: str | None = None
+    apiVersion: Annotated[str | None, LISTED] = None
     blockOwnerDeletion: bool | None = None
     controller: bool | None = None
-    kind: str | None = None
+    kind: Annotated[str | None, LISTED] = None
     name: Annotated[str | None, REQUIRED] = None
     uid: Annotated[str | None, REQUIRED] = None
 
 
 class ObjectMeta(Model):
-    """Object Meta."""
+    """An object's names, labels and history."""
 
     annotations: dict[str, str] | None = None
     creationTimestamp: Time | None = None
@@ -132,7 +132,7 @@ class ObjectMeta(Model):
 
 
 class StatusCause(Model):
-    """Status Cause."""
+    """One thing that was wrong."""
 
     field: str | None = None
     message: str | None = None
@@ -140,7 +140,7 @@ class StatusCause(Model):
 
 
 class StatusDetails(Model):
-    """Status Details."""
+    """More about what was wrong."""
 
     causes: Annotated[list[StatusCause] | None, ATOMIC] = None
     group: str | None = None
@@ -151,7 +151,7 @@ class StatusDetails(Model):
 
 
 class Status(Model):
-    """Status."""
+    """The answer to a request that has no object to answer with."""
 
     apiVersion: str | None = None
     code: Int32 | None = None

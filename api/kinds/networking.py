@@ -1,4 +1,4 @@
-"""The models of networking."""
+"""Kinds of the group networking.k8s.io: ingress, network policy and service addresses."""
 
 from typing import Annotated, Self
 
@@ -10,30 +10,30 @@ from api.kinds.meta import Condition, Kind, LabelSelector
 
 
 class ServiceBackendPort(Model):
-    """Service Backend Port."""
+    """A port of a service by name or number."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     name: str | None = None
     number: Int32 | None = None
 
 
 class IngressServiceBackend(Model):
-    """Ingress Service Backend."""
+    """A service and its port."""
 
     name: Annotated[str | None, REQUIRED] = None
     port: ServiceBackendPort | None = None
 
 
 class IngressBackend(Model):
-    """Ingress Backend."""
+    """Where requests go."""
 
     resource: TypedLocalObjectReference | None = None
     service: IngressServiceBackend | None = None
 
 
 class HTTPIngressPath(Model):
-    """HTTP Ingress Path."""
+    """A path and where its requests go."""
 
     backend: Annotated[IngressBackend | None, REQUIRED] = None
     path: str | None = None
@@ -41,13 +41,13 @@ class HTTPIngressPath(Model):
 
 
 class HTTPIngressRuleValue(Model):
-    """HTTP Ingress Rule Value."""
+    """The paths of a host."""
 
     paths: Annotated[list[HTTPIngressPath] | None, ATOMIC, REQUIRED] = None
 
 
 class ParentReference(Model):
-    """A reference: Parent."""
+    """The object that uses an address."""
 
     group: str | None = None
     name: Annotated[str | None, REQUIRED] = None
@@ -56,40 +56,40 @@ class ParentReference(Model):
 
 
 class IPAddressSpec(Model):
-    """What is wanted of an IP Address."""
+    """Who uses an address."""
 
     parentRef: Annotated[ParentReference | None, REQUIRED] = None
 
 
 class IPAddress(Kind):
-    """IP Address."""
+    """An address in use by a service."""
 
     spec: Annotated[IPAddressSpec, REQUIRED] = Field(default_factory=IPAddressSpec)
 
 
 class IPBlock(Model):
-    """IP Block."""
+    """A range of addresses, with exceptions."""
 
     cidr: Annotated[str | None, REQUIRED] = None
     except_: Annotated[list[str] | None, ATOMIC] = Field(default=None, alias="except")
 
 
 class IngressRule(Model):
-    """Ingress Rule."""
+    """A host and its paths."""
 
     host: str | None = None
     http: HTTPIngressRuleValue | None = None
 
 
 class IngressTLS(Model):
-    """Ingress TLS."""
+    """The certificate for some hosts."""
 
     hosts: Annotated[list[str] | None, ATOMIC] = None
     secretName: str | None = None
 
 
 class IngressSpec(Model):
-    """What is wanted of an Ingress."""
+    """Which requests go where."""
 
     defaultBackend: IngressBackend | None = None
     ingressClassName: str | None = None
@@ -98,7 +98,7 @@ class IngressSpec(Model):
 
 
 class IngressPortStatus(Model):
-    """What has been observed of an Ingress Port."""
+    """What a load balancer says about one port."""
 
     error: str | None = None
     port: Annotated[Int32 | None, LISTED] = None
@@ -106,7 +106,7 @@ class IngressPortStatus(Model):
 
 
 class IngressLoadBalancerIngress(Model):
-    """Ingress Load Balancer Ingress."""
+    """One address of an ingress."""
 
     hostname: str | None = None
     ip: str | None = None
@@ -114,49 +114,49 @@ class IngressLoadBalancerIngress(Model):
 
 
 class IngressLoadBalancerStatus(Model):
-    """What has been observed of an Ingress Load Balancer."""
+    """The addresses of an ingress."""
 
     ingress: Annotated[list[IngressLoadBalancerIngress] | None, ATOMIC] = None
 
 
 class IngressStatus(Model):
-    """What has been observed of an Ingress."""
+    """Where an ingress is reached."""
 
     loadBalancer: IngressLoadBalancerStatus | None = None
 
 
 class Ingress(Kind):
-    """Ingress."""
+    """Routes HTTP requests to services by host and path."""
 
     spec: IngressSpec = Field(default_factory=IngressSpec)
     status: IngressStatus = Field(default_factory=IngressStatus)
 
 
 class IngressClassParametersReference(Model):
-    """A reference: Ingress Class Parameters."""
+    """The object with a class's settings."""
 
     apiGroup: str | None = None
-    kind: str | None = None
+    kind: Annotated[str | None, REQUIRED] = None
     name: Annotated[str | None, REQUIRED] = None
     namespace: str | None = None
     scope: Annotated[str, OneOf("Cluster", "Namespace")] = "Cluster"
 
 
 class IngressClassSpec(Model):
-    """What is wanted of an Ingress Class."""
+    """Which controller serves a class, with which settings."""
 
     controller: Annotated[str | None, IMMUTABLE] = None
     parameters: IngressClassParametersReference | None = None
 
 
 class IngressClass(Kind):
-    """Ingress Class."""
+    """A kind of ingress that a controller serves."""
 
     spec: IngressClassSpec = Field(default_factory=IngressClassSpec)
 
 
 class NetworkPolicyPeer(Model):
-    """Network Policy Peer."""
+    """Pods, namespaces or addresses."""
 
     ipBlock: IPBlock | None = None
     namespaceSelector: LabelSelector | None = None
@@ -164,7 +164,7 @@ class NetworkPolicyPeer(Model):
 
 
 class NetworkPolicyPort(Model):
-    """Network Policy Port."""
+    """A port or a range of ports."""
 
     endPort: Int32 | None = None
     port: IntOrString | None = None
@@ -172,21 +172,21 @@ class NetworkPolicyPort(Model):
 
 
 class NetworkPolicyEgressRule(Model):
-    """Network Policy Egress Rule."""
+    """Where pods may connect to."""
 
     ports: Annotated[list[NetworkPolicyPort] | None, ATOMIC] = None
     to: Annotated[list[NetworkPolicyPeer] | None, ATOMIC] = None
 
 
 class NetworkPolicyIngressRule(Model):
-    """Network Policy Ingress Rule."""
+    """From where pods may be reached."""
 
     from_: Annotated[list[NetworkPolicyPeer] | None, ATOMIC] = Field(default=None, alias="from")
     ports: Annotated[list[NetworkPolicyPort] | None, ATOMIC] = None
 
 
 class NetworkPolicySpec(Model):
-    """What is wanted of a Network Policy."""
+    """Which pods are meant and what they may do."""
 
     egress: Annotated[list[NetworkPolicyEgressRule] | None, ATOMIC] = None
     ingress: Annotated[list[NetworkPolicyIngressRule] | None, ATOMIC] = None
@@ -201,25 +201,25 @@ class NetworkPolicySpec(Model):
 
 
 class NetworkPolicy(Kind):
-    """Network Policy."""
+    """Which connections pods may make and take."""
 
     spec: NetworkPolicySpec = Field(default_factory=NetworkPolicySpec)
 
 
 class ServiceCIDRSpec(Model):
-    """What is wanted of a Service CIDR."""
+    """The ranges from which services get addresses."""
 
     cidrs: Annotated[list[str] | None, ATOMIC] = None
 
 
 class ServiceCIDRStatus(Model):
-    """What has been observed of a Service CIDR."""
+    """Whether a range is in use."""
 
     conditions: Annotated[list[Condition] | None, MergeKey("type")] = None
 
 
 class ServiceCIDR(Kind):
-    """Service CIDR."""
+    """A range from which services get addresses."""
 
     spec: ServiceCIDRSpec = Field(default_factory=ServiceCIDRSpec)
     status: ServiceCIDRStatus = Field(default_factory=ServiceCIDRStatus)

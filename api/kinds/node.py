@@ -1,4 +1,4 @@
-"""The models of node."""
+"""Kinds of the group node.k8s.io: runtime classes."""
 
 from typing import Annotated
 
@@ -8,20 +8,20 @@ from api.kinds.meta import Kind
 
 
 class Overhead(Model):
-    """Overhead."""
+    """What running a pod costs beside its containers."""
 
     podFixed: dict[str, Quantity] | None = None
 
 
 class Scheduling(Model):
-    """Scheduling."""
+    """The nodes that can run a class."""
 
     nodeSelector: Annotated[dict[str, str] | None, ATOMIC] = None
     tolerations: Annotated[list[Toleration] | None, ATOMIC] = None
 
 
 class RuntimeClass(Kind):
-    """Runtime Class."""
+    """A way of running containers."""
 
     handler: Annotated[str | None, REQUIRED, IMMUTABLE] = None
     overhead: Overhead | None = None

@@ -1,30 +1,30 @@
-"""The models of policy."""
+"""Kinds of the group policy: disruption budgets and eviction."""
 
 from typing import Annotated
 
 from pydantic import Field
 
-from api.kinds.base import ATOMIC, Int32, Int64, IntOrString, MergeKey, Model, OneOf, Time
+from api.kinds.base import REPLACE, Int32, Int64, IntOrString, MergeKey, Model, OneOf, Time
 from api.kinds.meta import Condition, DeleteOptions, Kind, LabelSelector
 
 
 class Eviction(Kind):
-    """Eviction."""
+    """Asks that a pod go, if its disruption budget allows."""
 
     deleteOptions: DeleteOptions | None = None
 
 
 class PodDisruptionBudgetSpec(Model):
-    """What is wanted of a Pod Disruption Budget."""
+    """How many pods must stay."""
 
     maxUnavailable: IntOrString | None = None
     minAvailable: IntOrString | None = None
-    selector: Annotated[LabelSelector | None, ATOMIC] = None
+    selector: Annotated[LabelSelector | None, REPLACE] = None
     unhealthyPodEvictionPolicy: Annotated[str | None, OneOf("AlwaysAllow", "IfHealthyBudget")] = None
 
 
 class PodDisruptionBudgetStatus(Model):
-    """What has been observed of a Pod Disruption Budget."""
+    """How many pods may go now."""
 
     conditions: Annotated[list[Condition] | None, MergeKey("type")] = None
     currentHealthy: Int32 | None = None
@@ -36,7 +36,7 @@ class PodDisruptionBudgetStatus(Model):
 
 
 class PodDisruptionBudget(Kind):
-    """Pod Disruption Budget."""
+    """Limits how many pods of a set are taken down at a time."""
 
     spec: PodDisruptionBudgetSpec = Field(default_factory=PodDisruptionBudgetSpec)
     status: PodDisruptionBudgetStatus = Field(default_factory=PodDisruptionBudgetStatus)

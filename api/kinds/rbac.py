@@ -1,4 +1,4 @@
-"""The models of rbac."""
+"""Kinds of the group rbac.authorization.k8s.io: roles and who has them."""
 
 from typing import Annotated, Self
 
@@ -9,13 +9,13 @@ from api.kinds.meta import Kind, LabelSelector
 
 
 class AggregationRule(Model):
-    """Aggregation Rule."""
+    """The cluster roles whose rules are gathered into one."""
 
     clusterRoleSelectors: Annotated[list[LabelSelector] | None, ATOMIC] = None
 
 
 class PolicyRule(Model):
-    """Policy Rule."""
+    """Verbs on resources or paths."""
 
     apiGroups: Annotated[list[str] | None, ATOMIC] = None
     nonResourceURLs: Annotated[list[str] | None, ATOMIC] = None
@@ -25,19 +25,19 @@ class PolicyRule(Model):
 
 
 class ClusterRole(Kind):
-    """Cluster Role."""
+    """Rights everywhere in the cluster, or in whichever namespace they are bound."""
 
     aggregationRule: AggregationRule | None = None
     rules: Annotated[list[PolicyRule] | None, ATOMIC] = None
 
 
 class RoleRef(Model):
-    """Role Ref."""
+    """The role that is given."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     apiGroup: str = "rbac.authorization.k8s.io"
-    kind: str | None = None
+    kind: Annotated[str | None, LISTED] = None
     name: Annotated[str | None, REQUIRED] = None
 
     @model_validator(mode="after")
@@ -47,12 +47,12 @@ class RoleRef(Model):
 
 
 class Subject(Model):
-    """Subject."""
+    """Who gets a role."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     apiGroup: str | None = None
-    kind: Annotated[str | None, OneOf("ServiceAccount", "User", "Group")] = None
+    kind: Annotated[str | None, REQUIRED, OneOf("ServiceAccount", "User", "Group")] = None
     name: Annotated[str | None, REQUIRED] = None
     namespace: str | None = None
 
@@ -64,20 +64,20 @@ class Subject(Model):
 
 
 class ClusterRoleBinding(Kind):
-    """Cluster Role Binding."""
+    """Gives a cluster role to subjects, everywhere."""
 
     roleRef: Annotated[RoleRef | None, REQUIRED] = None
     subjects: Annotated[list[Subject] | None, ATOMIC] = None
 
 
 class Role(Kind):
-    """Role."""
+    """Rights within a namespace."""
 
     rules: Annotated[list[PolicyRule] | None, ATOMIC] = None
 
 
 class RoleBinding(Kind):
-    """Role Binding."""
+    """Gives a role to subjects, within a namespace."""
 
     roleRef: Annotated[RoleRef | None, REQUIRED] = None
     subjects: Annotated[list[Subject] | None, ATOMIC] = None

@@ -1,4 +1,4 @@
-"""The models of resource."""
+"""Kinds of the group resource.k8s.io: devices and claims on them."""
 
 from typing import Annotated, Self
 
@@ -10,7 +10,7 @@ from api.kinds.meta import Condition, Kind, ObjectMeta
 
 
 class NetworkDeviceData(Model):
-    """Network Device Data."""
+    """The network side of a device."""
 
     hardwareAddress: str | None = None
     interfaceName: str | None = None
@@ -18,7 +18,7 @@ class NetworkDeviceData(Model):
 
 
 class AllocatedDeviceStatus(Model):
-    """What has been observed of an Allocated Device."""
+    """What a driver says about a device in use."""
 
     conditions: Annotated[list[Condition] | None, ListMap("type")] = None
     data: JsonObject | None = None
@@ -30,14 +30,14 @@ class AllocatedDeviceStatus(Model):
 
 
 class OpaqueDeviceConfiguration(Model):
-    """Opaque Device Configuration."""
+    """Settings that only a driver understands."""
 
     driver: Annotated[str | None, REQUIRED] = None
     parameters: Annotated[JsonObject | None, REQUIRED] = None
 
 
 class DeviceAllocationConfiguration(Model):
-    """Device Allocation Configuration."""
+    """Settings that go with an allocation."""
 
     opaque: OpaqueDeviceConfiguration | None = None
     requests: Annotated[list[str] | None, ATOMIC] = None
@@ -45,7 +45,7 @@ class DeviceAllocationConfiguration(Model):
 
 
 class DeviceToleration(Model):
-    """Device Toleration."""
+    """A taint of a device that a request puts up with."""
 
     effect: str | None = None
     key: str | None = None
@@ -55,7 +55,7 @@ class DeviceToleration(Model):
 
 
 class DeviceRequestAllocationResult(Model):
-    """Device Request Allocation Result."""
+    """The device that a request got."""
 
     adminAccess: bool | None = None
     bindingConditions: Annotated[list[str] | None, ATOMIC] = None
@@ -70,14 +70,14 @@ class DeviceRequestAllocationResult(Model):
 
 
 class DeviceAllocationResult(Model):
-    """Device Allocation Result."""
+    """The devices that a claim got."""
 
     config: Annotated[list[DeviceAllocationConfiguration] | None, ATOMIC] = None
     results: Annotated[list[DeviceRequestAllocationResult] | None, ATOMIC] = None
 
 
 class AllocationResult(Model):
-    """Allocation Result."""
+    """What a claim got, and where."""
 
     allocationTimestamp: Time | None = None
     devices: DeviceAllocationResult | None = None
@@ -85,13 +85,13 @@ class AllocationResult(Model):
 
 
 class CELDeviceSelector(Model):
-    """CEL Device Selector."""
+    """A CEL expression that a device must meet."""
 
     expression: Annotated[str | None, REQUIRED] = None
 
 
 class CapacityRequestPolicyRange(Model):
-    """Capacity Request Policy Range."""
+    """The range and step of what may be asked of a capacity."""
 
     max: Quantity | None = None
     min: Annotated[Quantity | None, REQUIRED] = None
@@ -99,7 +99,7 @@ class CapacityRequestPolicyRange(Model):
 
 
 class CapacityRequestPolicy(Model):
-    """Capacity Request Policy."""
+    """What may be asked of a capacity that is shared."""
 
     default: Quantity | None = None
     validRange: CapacityRequestPolicyRange | None = None
@@ -107,26 +107,26 @@ class CapacityRequestPolicy(Model):
 
 
 class CapacityRequirements(Model):
-    """Capacity Requirements."""
+    """What a request needs of a device's capacities."""
 
     requests: dict[str, Quantity] | None = None
 
 
 class Counter(Model):
-    """Counter."""
+    """An amount that devices share."""
 
     value: Annotated[Quantity | None, REQUIRED] = None
 
 
 class CounterSet(Model):
-    """Counter Set."""
+    """Amounts that devices share."""
 
     counters: Annotated[dict[str, Counter] | None, REQUIRED] = None
     name: Annotated[str | None, REQUIRED] = None
 
 
 class DeviceAttribute(Model):
-    """Device Attribute."""
+    """One property of a device."""
 
     bool_: bool | None = Field(default=None, alias="bool")
     bools: Annotated[list[bool] | None, ATOMIC] = None
@@ -139,21 +139,21 @@ class DeviceAttribute(Model):
 
 
 class DeviceCapacity(Model):
-    """Device Capacity."""
+    """One amount that a device has."""
 
     requestPolicy: CapacityRequestPolicy | None = None
     value: Annotated[Quantity | None, REQUIRED] = None
 
 
 class DeviceCounterConsumption(Model):
-    """Device Counter Consumption."""
+    """What a device takes from shared amounts."""
 
     counterSet: Annotated[str | None, REQUIRED] = None
     counters: Annotated[dict[str, Counter] | None, REQUIRED] = None
 
 
 class DeviceTaint(Model):
-    """Device Taint."""
+    """A mark on a device that keeps off claims which do not tolerate it."""
 
     effect: Annotated[str | None, REQUIRED] = None
     key: Annotated[str | None, REQUIRED] = None
@@ -162,14 +162,14 @@ class DeviceTaint(Model):
 
 
 class NodeAllocatableResourceMapping(Model):
-    """Node Allocatable Resource Mapping."""
+    """What a device takes from a node's resources."""
 
     allocationMultiplier: Quantity | None = None
     capacityKey: str | None = None
 
 
 class Device(Model):
-    """Device."""
+    """One device and its properties."""
 
     allNodes: bool | None = None
     allowMultipleAllocations: bool | None = None
@@ -187,14 +187,14 @@ class Device(Model):
 
 
 class DeviceClaimConfiguration(Model):
-    """Device Claim Configuration."""
+    """Settings for the devices of a claim."""
 
     opaque: OpaqueDeviceConfiguration | None = None
     requests: Annotated[list[str] | None, ATOMIC] = None
 
 
 class DeviceConstraint(Model):
-    """Device Constraint."""
+    """What the devices of a claim must have in common."""
 
     distinctAttribute: str | None = None
     matchAttribute: str | None = None
@@ -202,13 +202,13 @@ class DeviceConstraint(Model):
 
 
 class DeviceSelector(Model):
-    """Device Selector."""
+    """What a device must be."""
 
     cel: CELDeviceSelector | None = None
 
 
 class DeviceSubRequest(Model):
-    """Device Sub Request."""
+    """One of several ways to meet a request."""
 
     allocationMode: str = "ExactCount"
     capacity: CapacityRequirements | None = None
@@ -226,7 +226,7 @@ class DeviceSubRequest(Model):
 
 
 class ExactDeviceRequest(Model):
-    """Exact Device Request."""
+    """A request for devices of one class."""
 
     adminAccess: bool | None = None
     allocationMode: str = "ExactCount"
@@ -244,7 +244,7 @@ class ExactDeviceRequest(Model):
 
 
 class DeviceRequest(Model):
-    """Device Request."""
+    """A request for devices."""
 
     exactly: ExactDeviceRequest | None = None
     firstAvailable: Annotated[list[DeviceSubRequest] | None, ATOMIC] = None
@@ -252,7 +252,7 @@ class DeviceRequest(Model):
 
 
 class DeviceClaim(Model):
-    """Device Claim."""
+    """The devices that are asked for."""
 
     config: Annotated[list[DeviceClaimConfiguration] | None, ATOMIC] = None
     constraints: Annotated[list[DeviceConstraint] | None, ATOMIC] = None
@@ -260,13 +260,13 @@ class DeviceClaim(Model):
 
 
 class DeviceClassConfiguration(Model):
-    """Device Class Configuration."""
+    """Settings for the devices of a class."""
 
     opaque: OpaqueDeviceConfiguration | None = None
 
 
 class DeviceClassSpec(Model):
-    """What is wanted of a Device Class."""
+    """Which devices belong to a class."""
 
     config: Annotated[list[DeviceClassConfiguration] | None, ATOMIC] = None
     extendedResourceName: str | None = None
@@ -274,19 +274,19 @@ class DeviceClassSpec(Model):
 
 
 class DeviceClass(Kind):
-    """Device Class."""
+    """A sort of device that can be asked for."""
 
     spec: Annotated[DeviceClassSpec, REQUIRED] = Field(default_factory=DeviceClassSpec)
 
 
 class ResourceClaimSpec(Model):
-    """What is wanted of a Resource Claim."""
+    """The devices that are asked for."""
 
     devices: DeviceClaim | None = None
 
 
 class ResourceClaimConsumerReference(Model):
-    """A reference: Resource Claim Consumer."""
+    """Who uses a claim."""
 
     apiGroup: str | None = None
     name: Annotated[str | None, REQUIRED] = None
@@ -295,7 +295,7 @@ class ResourceClaimConsumerReference(Model):
 
 
 class ResourceClaimStatus(Model):
-    """What has been observed of a Resource Claim."""
+    """What a claim got and who uses it."""
 
     allocation: AllocationResult | None = None
     devices: Annotated[list[AllocatedDeviceStatus] | None, ListMap("driver", "device", "pool", "shareID")] = None
@@ -303,27 +303,27 @@ class ResourceClaimStatus(Model):
 
 
 class ResourceClaim(Kind):
-    """Resource Claim."""
+    """Asks for devices and stands for them in pods."""
 
     spec: Annotated[ResourceClaimSpec, REQUIRED] = Field(default_factory=ResourceClaimSpec)
     status: ResourceClaimStatus = Field(default_factory=ResourceClaimStatus)
 
 
 class ResourceClaimTemplateSpec(Model):
-    """What is wanted of a Resource Claim Template."""
+    """The claims that are made for pods."""
 
     metadata: ObjectMeta | None = None
     spec: Annotated[ResourceClaimSpec | None, REQUIRED] = None
 
 
 class ResourceClaimTemplate(Kind):
-    """Resource Claim Template."""
+    """A template of claims."""
 
     spec: Annotated[ResourceClaimTemplateSpec, REQUIRED] = Field(default_factory=ResourceClaimTemplateSpec)
 
 
 class ResourcePool(Model):
-    """Resource Pool."""
+    """The pool that a slice belongs to."""
 
     generation: Annotated[Int64 | None, LISTED] = None
     name: Annotated[str | None, REQUIRED] = None
@@ -331,7 +331,7 @@ class ResourcePool(Model):
 
 
 class ResourceSliceSpec(Model):
-    """What is wanted of a Resource Slice."""
+    """The devices of a pool, or a part of them."""
 
     allNodes: bool | None = None
     devices: Annotated[list[Device] | None, ATOMIC] = None
@@ -344,6 +344,6 @@ class ResourceSliceSpec(Model):
 
 
 class ResourceSlice(Kind):
-    """Resource Slice."""
+    """Devices that a driver offers."""
 
     spec: Annotated[ResourceSliceSpec, REQUIRED] = Field(default_factory=ResourceSliceSpec)

@@ -1,4 +1,4 @@
-"""The models of scheduling."""
+"""Kinds of the group scheduling.k8s.io: priority."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from api.kinds.meta import Kind
 
 
 class PriorityClass(Kind):
-    """Priority Class."""
+    """How important pods are."""
 
     description: str | None = None
     globalDefault: bool | None = None

@@ -1,4 +1,4 @@
-"""The models of storage."""
+"""Kinds of the group storage.k8s.io: classes, attachments and CSI drivers."""
 
 from typing import Annotated, Self
 
@@ -24,14 +24,14 @@ from api.kinds.meta import Kind, LabelSelector
 
 
 class TokenRequest(Model):
-    """Token Request."""
+    """An audience for which a driver gets a token."""
 
     audience: Annotated[str | None, REQUIRED] = None
     expirationSeconds: Int64 | None = None
 
 
 class CSIDriverSpec(Model):
-    """What is wanted of a CSI Driver."""
+    """What the cluster must know to use a driver."""
 
     attachRequired: bool = True
     fsGroupPolicy: Annotated[str, OneOf("File", "None", "ReadWriteOnceWithFSType")] = "ReadWriteOnceWithFSType"
@@ -53,19 +53,19 @@ class CSIDriverSpec(Model):
 
 
 class CSIDriver(Kind):
-    """CSI Driver."""
+    """A storage driver in the cluster."""
 
     spec: Annotated[CSIDriverSpec, REQUIRED] = Field(default_factory=CSIDriverSpec)
 
 
 class VolumeNodeResources(Model):
-    """Volume Node Resources."""
+    """How many volumes a driver can attach to a node."""
 
     count: Int32 | None = None
 
 
 class CSINodeDriver(Model):
-    """CSI Node Driver."""
+    """A driver on one node."""
 
     allocatable: VolumeNodeResources | None = None
     name: Annotated[str | None, REQUIRED] = None
@@ -74,19 +74,19 @@ class CSINodeDriver(Model):
 
 
 class CSINodeSpec(Model):
-    """What is wanted of a CSI Node."""
+    """The drivers on one node."""
 
     drivers: Annotated[list[CSINodeDriver] | None, MergeKey("name"), LISTED] = None
 
 
 class CSINode(Kind):
-    """CSI Node."""
+    """What storage drivers say about a node."""
 
     spec: Annotated[CSINodeSpec, REQUIRED] = Field(default_factory=CSINodeSpec)
 
 
 class CSIStorageCapacity(Kind):
-    """CSI Storage Capacity."""
+    """How much a driver can still provide in one place."""
 
     capacity: Quantity | None = None
     maximumVolumeSize: Quantity | None = None
@@ -95,7 +95,7 @@ class CSIStorageCapacity(Kind):
 
 
 class StorageClass(Kind):
-    """Storage Class."""
+    """A sort of storage that can be asked for."""
 
     allowVolumeExpansion: bool | None = None
     allowedTopologies: Annotated[list[TopologySelectorTerm] | None, ATOMIC] = None
@@ -107,14 +107,14 @@ class StorageClass(Kind):
 
 
 class VolumeAttachmentSource(Model):
-    """Volume Attachment Source."""
+    """The volume to attach."""
 
     inlineVolumeSpec: PersistentVolumeSpec | None = None
     persistentVolumeName: str | None = None
 
 
 class VolumeAttachmentSpec(Model):
-    """What is wanted of a Volume Attachment."""
+    """Which volume to attach where, by whom."""
 
     attacher: Annotated[str | None, REQUIRED] = None
     nodeName: Annotated[str | None, REQUIRED] = None
@@ -122,7 +122,7 @@ class VolumeAttachmentSpec(Model):
 
 
 class VolumeError(Model):
-    """Volume Error."""
+    """What went wrong with a volume, and when."""
 
     errorCode: Int32 | None = None
     message: str | None = None
@@ -130,7 +130,7 @@ class VolumeError(Model):
 
 
 class VolumeAttachmentStatus(Model):
-    """What has been observed of a Volume Attachment."""
+    """Whether a volume is attached."""
 
     attachError: VolumeError | None = None
     attached: Annotated[bool | None, LISTED] = None
@@ -139,14 +139,14 @@ class VolumeAttachmentStatus(Model):
 
 
 class VolumeAttachment(Kind):
-    """Volume Attachment."""
+    """Asks that a volume be attached to a node."""
 
     spec: Annotated[VolumeAttachmentSpec, REQUIRED, IMMUTABLE] = Field(default_factory=VolumeAttachmentSpec)
     status: VolumeAttachmentStatus = Field(default_factory=VolumeAttachmentStatus)
 
 
 class VolumeAttributesClass(Kind):
-    """Volume Attributes Class."""
+    """Attributes that a volume can be changed to."""
 
     driverName: Annotated[str | None, REQUIRED] = None
     parameters: dict[str, str] | None = None

@@ -47,7 +47,7 @@ def _shape(annotation: Any, form: Format | None = None) -> Shape:
         return Shape("list", item=_shape(get_args(annotation)[0]))
     if origin is dict:
         value = get_args(annotation)[1]
-        return Shape("any") if value is Any else Shape("map", item=_shape(value))
+        return Shape("any", scalar=dict) if value is Any else Shape("map", item=_shape(value))
     if isinstance(annotation, type) and issubclass(annotation, Model):
         return Shape("model", model=annotation)
     if annotation is Any:

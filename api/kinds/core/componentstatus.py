@@ -1,4 +1,4 @@
-"""The models of core.componentstatus."""
+"""ComponentStatus."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from api.kinds.meta import Kind
 
 
 class ComponentCondition(Model):
-    """One condition of a Component."""
+    """One condition of a component."""
 
     error: str | None = None
     message: str | None = None
@@ -16,6 +16,6 @@ class ComponentCondition(Model):
 
 
 class ComponentStatus(Kind):
-    """What has been observed of a Component."""
+    """The health of a part of the control plane; kept for old clients."""
 
     conditions: Annotated[list[ComponentCondition] | None, MergeKey("type")] = None

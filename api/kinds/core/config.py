@@ -1,4 +1,4 @@
-"""The models of core.config."""
+"""ConfigMaps, Secrets and ServiceAccounts."""
 
 import base64
 from typing import Annotated, Self
@@ -11,7 +11,7 @@ from api.kinds.meta import Kind
 
 
 class ConfigMap(Kind):
-    """Config Map."""
+    """Configuration as keys and values."""
 
     binaryData: dict[str, Base64] | None = None
     data: dict[str, str] | None = None
@@ -19,7 +19,7 @@ class ConfigMap(Kind):
 
 
 class Secret(Kind):
-    """Secret."""
+    """Confidential data as keys and values."""
 
     data: dict[str, Base64] | None = None
     immutable: bool | None = None
@@ -37,7 +37,7 @@ class Secret(Kind):
 
 
 class ServiceAccount(Kind):
-    """Service Account."""
+    """An identity for what runs in pods."""
 
     automountServiceAccountToken: bool | None = None
     imagePullSecrets: Annotated[list[LocalObjectReference] | None, ATOMIC] = None

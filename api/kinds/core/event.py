@@ -1,4 +1,4 @@
-"""The models of core.event."""
+"""The Event of the core group."""
 
 from typing import Annotated
 
@@ -8,21 +8,21 @@ from api.kinds.meta import Kind
 
 
 class EventSeries(Model):
-    """Event Series."""
+    """How often and until when an event repeated."""
 
     count: Int32 | None = None
     lastObservedTime: MicroTime | None = None
 
 
 class EventSource(Model):
-    """Event Source."""
+    """Which component on which host reported an event."""
 
     component: str | None = None
     host: str | None = None
 
 
 class Event(Kind):
-    """Event."""
+    """Something that happened to an object."""
 
     action: str | None = None
     count: Int32 | None = None

@@ -1,4 +1,4 @@
-"""The models of core.namespace."""
+"""Namespaces, their bounds and quotas."""
 
 from typing import Annotated, Self
 
@@ -9,13 +9,13 @@ from api.kinds.meta import Kind
 
 
 class NamespaceSpec(Model):
-    """What is wanted of a Namespace."""
+    """What must be done before a namespace can go."""
 
     finalizers: Annotated[list[str] | None, ATOMIC] = None
 
 
 class NamespaceCondition(Model):
-    """One condition of a Namespace."""
+    """One condition of a namespace."""
 
     lastTransitionTime: Time | None = None
     message: str | None = None
@@ -25,21 +25,21 @@ class NamespaceCondition(Model):
 
 
 class NamespaceStatus(Model):
-    """What has been observed of a Namespace."""
+    """Whether a namespace is in use or on its way out."""
 
     conditions: Annotated[list[NamespaceCondition] | None, MergeKey("type")] = None
     phase: str = "Active"
 
 
 class Namespace(Kind):
-    """Namespace."""
+    """A room of its own for names, rights and quotas."""
 
     spec: NamespaceSpec = Field(default_factory=NamespaceSpec)
     status: NamespaceStatus = Field(default_factory=NamespaceStatus)
 
 
 class LimitRangeItem(Model):
-    """Limit Range Item."""
+    """Bounds and defaults for one type of object."""
 
     default: dict[str, Quantity] | None = None
     defaultRequest: dict[str, Quantity] | None = None
@@ -57,19 +57,19 @@ class LimitRangeItem(Model):
 
 
 class LimitRangeSpec(Model):
-    """What is wanted of a Limit Range."""
+    """The bounds of a namespace."""
 
     limits: Annotated[list[LimitRangeItem] | None, ATOMIC, REQUIRED] = None
 
 
 class LimitRange(Kind):
-    """Limit Range."""
+    """Bounds and defaults for what pods, containers and claims of a namespace ask for."""
 
     spec: LimitRangeSpec = Field(default_factory=LimitRangeSpec)
 
 
 class ScopedResourceSelectorRequirement(Model):
-    """Scoped Resource Selector Requirement."""
+    """One requirement of a scope selector."""
 
     operator: Annotated[str | None, REQUIRED] = None
     scopeName: Annotated[str | None, REQUIRED] = None
@@ -77,15 +77,15 @@ class ScopedResourceSelectorRequirement(Model):
 
 
 class ScopeSelector(Model):
-    """Scope Selector."""
+    """The objects that a quota counts, by scope."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     matchExpressions: Annotated[list[ScopedResourceSelectorRequirement] | None, ATOMIC] = None
 
 
 class ResourceQuotaSpec(Model):
-    """What is wanted of a Resource Quota."""
+    """How much of what a namespace may use."""
 
     hard: dict[str, Quantity] | None = None
     scopeSelector: ScopeSelector | None = None
@@ -93,14 +93,14 @@ class ResourceQuotaSpec(Model):
 
 
 class ResourceQuotaStatus(Model):
-    """What has been observed of a Resource Quota."""
+    """How much of what a namespace uses."""
 
     hard: dict[str, Quantity] | None = None
     used: dict[str, Quantity] | None = None
 
 
 class ResourceQuota(Kind):
-    """Resource Quota."""
+    """Limits what a namespace may use in all."""
 
     spec: ResourceQuotaSpec = Field(default_factory=ResourceQuotaSpec)
     status: ResourceQuotaStatus = Field(default_factory=ResourceQuotaStatus)

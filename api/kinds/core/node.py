@@ -1,4 +1,4 @@
-"""The models of core.node."""
+"""Nodes."""
 
 from typing import Annotated, Self
 
@@ -10,7 +10,7 @@ from api.kinds.meta import Kind
 
 
 class ConfigMapNodeConfigSource(Model):
-    """Config Map Node Config Source."""
+    """A kubelet's configuration in a ConfigMap; no longer used."""
 
     kubeletConfigKey: Annotated[str | None, REQUIRED] = None
     name: Annotated[str | None, REQUIRED] = None
@@ -20,13 +20,13 @@ class ConfigMapNodeConfigSource(Model):
 
 
 class NodeConfigSource(Model):
-    """Node Config Source."""
+    """Where a kubelet's configuration comes from; no longer used."""
 
     configMap: ConfigMapNodeConfigSource | None = None
 
 
 class NodeSpec(Model):
-    """What is wanted of a Node."""
+    """A node's pod range, taints and whether pods may be placed on it."""
 
     configSource: NodeConfigSource | None = None
     externalID: str | None = None
@@ -47,28 +47,28 @@ class NodeSpec(Model):
 
 
 class AttachedVolume(Model):
-    """Attached Volume."""
+    """A volume attached to a node."""
 
     devicePath: Annotated[str | None, REQUIRED] = None
     name: Annotated[str | None, REQUIRED] = None
 
 
 class ContainerImage(Model):
-    """Container Image."""
+    """An image that a node holds."""
 
     names: Annotated[list[str] | None, ATOMIC] = None
     sizeBytes: Int64 | None = None
 
 
 class NodeAddress(Model):
-    """Node Address."""
+    """One address of a node."""
 
     address: Annotated[str | None, REQUIRED] = None
     type: Annotated[str | None, REQUIRED] = None
 
 
 class NodeCondition(Model):
-    """One condition of a Node."""
+    """One condition of a node."""
 
     lastHeartbeatTime: Time | None = None
     lastTransitionTime: Time | None = None
@@ -79,7 +79,7 @@ class NodeCondition(Model):
 
 
 class NodeConfigStatus(Model):
-    """What has been observed of a Node Config."""
+    """Which configuration a kubelet uses; no longer used."""
 
     active: NodeConfigSource | None = None
     assigned: NodeConfigSource | None = None
@@ -88,45 +88,45 @@ class NodeConfigStatus(Model):
 
 
 class DaemonEndpoint(Model):
-    """Daemon Endpoint."""
+    """A port on which a daemon answers."""
 
     Port: Annotated[Int32 | None, LISTED] = None
 
 
 class NodeDaemonEndpoints(Model):
-    """Node Daemon Endpoints."""
+    """The ports of a node's daemons."""
 
     kubeletEndpoint: DaemonEndpoint | None = None
 
 
 class NodeFeatures(Model):
-    """Node Features."""
+    """What a node's container runtime can do."""
 
     supplementalGroupsPolicy: bool | None = None
 
 
 class NodeRuntimeHandlerFeatures(Model):
-    """Node Runtime Handler Features."""
+    """What one handler of a node's container runtime can do."""
 
     recursiveReadOnlyMounts: bool | None = None
     userNamespaces: bool | None = None
 
 
 class NodeRuntimeHandler(Model):
-    """Node Runtime Handler."""
+    """One handler of a node's container runtime."""
 
     features: NodeRuntimeHandlerFeatures | None = None
     name: str | None = None
 
 
 class NodeSwapStatus(Model):
-    """What has been observed of a Node Swap."""
+    """How much swap a node has."""
 
     capacity: Int64 | None = None
 
 
 class NodeSystemInfo(Model):
-    """Node System Info."""
+    """The machine, kernel and versions of a node."""
 
     architecture: Annotated[str | None, REQUIRED] = None
     bootID: Annotated[str | None, REQUIRED] = None
@@ -142,7 +142,7 @@ class NodeSystemInfo(Model):
 
 
 class NodeStatus(Model):
-    """What has been observed of a Node."""
+    """A node's capacity, addresses, conditions, images and volumes."""
 
     addresses: Annotated[list[NodeAddress] | None, MergeKey("type")] = None
     allocatable: dict[str, Quantity] | None = None
@@ -167,7 +167,7 @@ class NodeStatus(Model):
 
 
 class Node(Kind):
-    """Node."""
+    """A machine on which pods run."""
 
     spec: NodeSpec = Field(default_factory=NodeSpec)
     status: NodeStatus = Field(default_factory=NodeStatus)

@@ -1,4 +1,4 @@
-"""The models of core.placement."""
+"""Where pods run: selectors, affinities, taints, spread."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from api.kinds.meta import LabelSelector
 
 
 class NodeSelectorRequirement(Model):
-    """Node Selector Requirement."""
+    """One requirement on a node's labels or fields."""
 
     key: Annotated[str | None, REQUIRED] = None
     operator: Annotated[str | None, REQUIRED] = None
@@ -15,38 +15,38 @@ class NodeSelectorRequirement(Model):
 
 
 class NodeSelectorTerm(Model):
-    """Node Selector Term."""
+    """Requirements on a node that must all be met."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     matchExpressions: Annotated[list[NodeSelectorRequirement] | None, ATOMIC] = None
     matchFields: Annotated[list[NodeSelectorRequirement] | None, ATOMIC] = None
 
 
 class NodeSelector(Model):
-    """Node Selector."""
+    """Terms of which a node must meet one."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     nodeSelectorTerms: Annotated[list[NodeSelectorTerm] | None, ATOMIC, REQUIRED] = None
 
 
 class PreferredSchedulingTerm(Model):
-    """Preferred Scheduling Term."""
+    """A wish for a node, with a weight."""
 
     preference: Annotated[NodeSelectorTerm | None, REQUIRED] = None
     weight: Annotated[Int32 | None, REQUIRED, Bounds(1, 100)] = None
 
 
 class NodeAffinity(Model):
-    """Node Affinity."""
+    """On which nodes a pod must or should run."""
 
     preferredDuringSchedulingIgnoredDuringExecution: Annotated[list[PreferredSchedulingTerm] | None, ATOMIC] = None
     requiredDuringSchedulingIgnoredDuringExecution: NodeSelector | None = None
 
 
 class PodAffinityTerm(Model):
-    """Pod Affinity Term."""
+    """Pods near which, or away from which, a pod is to run."""
 
     labelSelector: LabelSelector | None = None
     matchLabelKeys: Annotated[list[str] | None, ATOMIC] = None
@@ -57,28 +57,28 @@ class PodAffinityTerm(Model):
 
 
 class WeightedPodAffinityTerm(Model):
-    """Weighted Pod Affinity Term."""
+    """A wish about other pods, with a weight."""
 
     podAffinityTerm: Annotated[PodAffinityTerm | None, REQUIRED] = None
     weight: Annotated[Int32 | None, REQUIRED, Bounds(1, 100)] = None
 
 
 class PodAffinity(Model):
-    """Pod Affinity."""
+    """Near which pods a pod must or should run."""
 
     preferredDuringSchedulingIgnoredDuringExecution: Annotated[list[WeightedPodAffinityTerm] | None, ATOMIC] = None
     requiredDuringSchedulingIgnoredDuringExecution: Annotated[list[PodAffinityTerm] | None, ATOMIC] = None
 
 
 class PodAntiAffinity(Model):
-    """Pod Anti Affinity."""
+    """Away from which pods a pod must or should run."""
 
     preferredDuringSchedulingIgnoredDuringExecution: Annotated[list[WeightedPodAffinityTerm] | None, ATOMIC] = None
     requiredDuringSchedulingIgnoredDuringExecution: Annotated[list[PodAffinityTerm] | None, ATOMIC] = None
 
 
 class Affinity(Model):
-    """Affinity."""
+    """Where a pod must or should run."""
 
     nodeAffinity: NodeAffinity | None = None
     podAffinity: PodAffinity | None = None
@@ -86,7 +86,7 @@ class Affinity(Model):
 
 
 class Taint(Model):
-    """Taint."""
+    """A mark on a node that keeps off pods which do not tolerate it."""
 
     effect: Annotated[str | None, REQUIRED, OneOf("NoSchedule", "PreferNoSchedule", "NoExecute")] = None
     key: Annotated[str | None, REQUIRED] = None
@@ -95,7 +95,7 @@ class Taint(Model):
 
 
 class Toleration(Model):
-    """Toleration."""
+    """A taint that a pod puts up with."""
 
     effect: Annotated[str | None, OneOf("NoSchedule", "PreferNoSchedule", "NoExecute")] = None
     key: str | None = None
@@ -105,7 +105,7 @@ class Toleration(Model):
 
 
 class TopologySpreadConstraint(Model):
-    """Topology Spread Constraint."""
+    """How evenly pods are spread over zones, nodes or other domains."""
 
     labelSelector: LabelSelector | None = None
     matchLabelKeys: Annotated[list[str] | None, ATOMIC] = None
@@ -118,33 +118,33 @@ class TopologySpreadConstraint(Model):
 
 
 class TopologySelectorLabelRequirement(Model):
-    """Topology Selector Label Requirement."""
+    """A label and the values it may have."""
 
     key: Annotated[str | None, REQUIRED] = None
     values: Annotated[list[str] | None, ATOMIC, REQUIRED] = None
 
 
 class TopologySelectorTerm(Model):
-    """Topology Selector Term."""
+    """Labels that a volume's place must have."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     matchLabelExpressions: Annotated[list[TopologySelectorLabelRequirement] | None, ATOMIC] = None
 
 
 class VolumeNodeAffinity(Model):
-    """Volume Node Affinity."""
+    """From which nodes a volume can be reached."""
 
     required: NodeSelector | None = None
 
 
 class PodSchedulingGate(Model):
-    """Pod Scheduling Gate."""
+    """Something that must be cleared before a pod is scheduled."""
 
     name: Annotated[str | None, REQUIRED] = None
 
 
 class PodSchedulingGroup(Model):
-    """Pod Scheduling Group."""
+    """The group with which a pod is scheduled."""
 
     podGroupName: str | None = None

@@ -1,4 +1,4 @@
-"""The models of core.pod."""
+"""Pods, their templates and their binding."""
 
 from typing import Annotated, Self
 
@@ -22,14 +22,14 @@ from api.kinds.meta import Kind, ObjectMeta
 
 
 class PodDNSConfigOption(Model):
-    """Pod DNS Config Option."""
+    """One option of a pod's resolver."""
 
     name: str | None = None
     value: str | None = None
 
 
 class PodDNSConfig(Model):
-    """Pod DNS Config."""
+    """A pod's resolver settings, beyond what its policy gives."""
 
     nameservers: Annotated[list[str] | None, ATOMIC] = None
     options: Annotated[list[PodDNSConfigOption] | None, ATOMIC] = None
@@ -37,19 +37,19 @@ class PodDNSConfig(Model):
 
 
 class PodOS(Model):
-    """Pod OS."""
+    """The operating system that a pod needs."""
 
     name: Annotated[str | None, REQUIRED, OneOf("linux", "windows")] = None
 
 
 class PodReadinessGate(Model):
-    """Pod Readiness Gate."""
+    """A condition that must be true for a pod to be ready."""
 
     conditionType: Annotated[str | None, REQUIRED] = None
 
 
 class PodResourceClaim(Model):
-    """Pod Resource Claim."""
+    """A claim on devices that a pod's containers can name."""
 
     name: Annotated[str | None, REQUIRED] = None
     resourceClaimName: str | None = None
@@ -57,14 +57,14 @@ class PodResourceClaim(Model):
 
 
 class HostAlias(Model):
-    """Host Alias."""
+    """A line of a pod's hosts file."""
 
     hostnames: Annotated[list[str] | None, ATOMIC] = None
     ip: Annotated[str | None, REQUIRED] = None
 
 
 class PodSpec(Model):
-    """What is wanted of a Pod."""
+    """A pod's containers, volumes, and where and how it runs."""
 
     activeDeadlineSeconds: Annotated[Int64 | None, Bounds(1, 2147483647)] = None
     affinity: Affinity | None = None
@@ -120,7 +120,7 @@ class PodSpec(Model):
 
 
 class Pod(Kind):
-    """Pod."""
+    """Containers that share a network address and volumes and run on one node."""
 
     spec: PodSpec = Field(default_factory=PodSpec)
     status: PodStatus = Field(default_factory=PodStatus)
@@ -140,19 +140,19 @@ class Pod(Kind):
 
 
 class PodTemplateSpec(Model):
-    """What is wanted of a Pod Template."""
+    """The pods that a controller makes."""
 
     metadata: ObjectMeta | None = None
     spec: PodSpec = Field(default_factory=PodSpec)
 
 
 class PodTemplate(Kind):
-    """Pod Template."""
+    """A template of pods, stored by itself."""
 
     template: PodTemplateSpec | None = None
 
 
 class Binding(Kind):
-    """Binding."""
+    """Gives a pod its node."""
 
     target: Annotated[ObjectReference | None, REQUIRED] = None

@@ -1,4 +1,4 @@
-"""The models of core.pod_containers."""
+"""Containers and their environment, ports and mounts."""
 
 from typing import Annotated, Self
 
@@ -27,7 +27,7 @@ def pull_policy(image: str | None) -> str:
 
 
 class ContainerPort(Model):
-    """Container Port."""
+    """A port on which a container listens."""
 
     containerPort: Annotated[Int32 | None, REQUIRED, PORT] = None
     hostIP: str | None = None
@@ -37,7 +37,7 @@ class ContainerPort(Model):
 
 
 class EnvVarSource(Model):
-    """Env Var Source."""
+    """Where the value of an environment variable comes from."""
 
     configMapKeyRef: ConfigMapKeySelector | None = None
     fieldRef: ObjectFieldSelector | None = None
@@ -47,7 +47,7 @@ class EnvVarSource(Model):
 
 
 class EnvVar(Model):
-    """Env Var."""
+    """One environment variable."""
 
     name: Annotated[str | None, REQUIRED] = None
     value: str | None = None
@@ -55,21 +55,21 @@ class EnvVar(Model):
 
 
 class ConfigMapEnvSource(Model):
-    """Config Map Env Source."""
+    """All keys of a ConfigMap as environment variables."""
 
     name: str | None = None
     optional: bool | None = None
 
 
 class SecretEnvSource(Model):
-    """Secret Env Source."""
+    """All keys of a Secret as environment variables."""
 
     name: str | None = None
     optional: bool | None = None
 
 
 class EnvFromSource(Model):
-    """Env From Source."""
+    """A set of environment variables from one source."""
 
     configMapRef: ConfigMapEnvSource | None = None
     prefix: str | None = None
@@ -77,7 +77,7 @@ class EnvFromSource(Model):
 
 
 class VolumeMount(Model):
-    """Volume Mount."""
+    """Where a container sees a volume."""
 
     mountPath: Annotated[str | None, REQUIRED] = None
     mountPropagation: Annotated[str | None, OneOf("Bidirectional", "HostToContainer", "None")] = None
@@ -89,28 +89,28 @@ class VolumeMount(Model):
 
 
 class VolumeDevice(Model):
-    """Volume Device."""
+    """Where a container sees a raw block volume."""
 
     devicePath: Annotated[str | None, REQUIRED] = None
     name: Annotated[str | None, REQUIRED] = None
 
 
 class ContainerRestartRuleOnExitCodes(Model):
-    """Container Restart Rule On Exit Codes."""
+    """The exit codes to which a restart rule applies."""
 
     operator: Annotated[str | None, REQUIRED] = None
     values: Annotated[list[Int32] | None, SET] = None
 
 
 class ContainerRestartRule(Model):
-    """Container Restart Rule."""
+    """What happens when a container ends in a certain way."""
 
     action: Annotated[str | None, REQUIRED] = None
     exitCodes: ContainerRestartRuleOnExitCodes | None = None
 
 
 class Container(Model):
-    """Container."""
+    """One container of a pod."""
 
     args: Annotated[list[str] | None, ATOMIC] = None
     command: Annotated[list[str] | None, ATOMIC] = None
@@ -146,7 +146,7 @@ class Container(Model):
 
 
 class EphemeralContainer(Model):
-    """Ephemeral Container."""
+    """A container added to a running pod to look into it."""
 
     args: Annotated[list[str] | None, ATOMIC] = None
     command: Annotated[list[str] | None, ATOMIC] = None

@@ -1,4 +1,4 @@
-"""The models of core.pod_status."""
+"""What is observed of pods and their containers."""
 
 from typing import Annotated, Self
 
@@ -9,13 +9,13 @@ from api.kinds.core.resources import ResourceRequirements
 
 
 class ContainerStateRunning(Model):
-    """Container State Running."""
+    """A container that runs."""
 
     startedAt: Time | None = None
 
 
 class ContainerStateTerminated(Model):
-    """Container State Terminated."""
+    """A container that has ended."""
 
     containerID: str | None = None
     exitCode: Annotated[Int32 | None, LISTED] = None
@@ -27,14 +27,14 @@ class ContainerStateTerminated(Model):
 
 
 class ContainerStateWaiting(Model):
-    """Container State Waiting."""
+    """A container that does not run yet."""
 
     message: str | None = None
     reason: str | None = None
 
 
 class ContainerState(Model):
-    """Container State."""
+    """Whether a container waits, runs or has ended."""
 
     running: ContainerStateRunning | None = None
     terminated: ContainerStateTerminated | None = None
@@ -42,7 +42,7 @@ class ContainerState(Model):
 
 
 class LinuxContainerUser(Model):
-    """Linux Container User."""
+    """The user and groups of a container's first process."""
 
     gid: Annotated[Int64 | None, LISTED] = None
     supplementalGroups: Annotated[list[Int64] | None, ATOMIC] = None
@@ -50,13 +50,13 @@ class LinuxContainerUser(Model):
 
 
 class ContainerUser(Model):
-    """Container User."""
+    """The user of a container's first process."""
 
     linux: LinuxContainerUser | None = None
 
 
 class ResourceHealth(Model):
-    """Resource Health."""
+    """The health of one device."""
 
     health: str | None = None
     message: str | None = None
@@ -64,26 +64,26 @@ class ResourceHealth(Model):
 
 
 class ResourceStatus(Model):
-    """What has been observed of a Resource."""
+    """The health of the devices that a container uses."""
 
     name: Annotated[str | None, LISTED] = None
     resources: Annotated[list[ResourceHealth] | None, ListMap("resourceID")] = None
 
 
 class ImageVolumeStatus(Model):
-    """What has been observed of an Image Volume."""
+    """The image that a volume shows."""
 
     imageRef: Annotated[str | None, LISTED] = None
 
 
 class VolumeStatus(Model):
-    """What has been observed of a Volume."""
+    """What is known of a mounted volume."""
 
     image: ImageVolumeStatus | None = None
 
 
 class VolumeMountStatus(Model):
-    """What has been observed of a Volume Mount."""
+    """One mount as it was made."""
 
     mountPath: Annotated[str | None, LISTED] = None
     name: Annotated[str | None, LISTED] = None
@@ -93,7 +93,7 @@ class VolumeMountStatus(Model):
 
 
 class ContainerStatus(Model):
-    """What has been observed of a Container."""
+    """The state of one container."""
 
     allocatedResources: dict[str, Quantity] | None = None
     allocatedResourcesStatus: Annotated[list[ResourceStatus] | None, MergeKey("name")] = None
@@ -113,7 +113,7 @@ class ContainerStatus(Model):
 
 
 class PodCondition(Model):
-    """One condition of a Pod."""
+    """One condition of a pod."""
 
     lastProbeTime: Time | None = None
     lastTransitionTime: Time | None = None
@@ -125,26 +125,26 @@ class PodCondition(Model):
 
 
 class PodIP(Model):
-    """Pod IP."""
+    """One address of a pod."""
 
     ip: Annotated[str | None, REQUIRED] = None
 
 
 class HostIP(Model):
-    """Host IP."""
+    """One address of a pod's node."""
 
     ip: Annotated[str | None, REQUIRED] = None
 
 
 class PodResourceClaimStatus(Model):
-    """What has been observed of a Pod Resource Claim."""
+    """The claim that was made for a pod."""
 
     name: Annotated[str | None, LISTED] = None
     resourceClaimName: str | None = None
 
 
 class ContainerExtendedResourceRequest(Model):
-    """Container Extended Resource Request."""
+    """The device request that backs an extended resource of a container."""
 
     containerName: Annotated[str | None, REQUIRED] = None
     requestName: Annotated[str | None, REQUIRED] = None
@@ -152,14 +152,14 @@ class ContainerExtendedResourceRequest(Model):
 
 
 class PodExtendedResourceClaimStatus(Model):
-    """What has been observed of a Pod Extended Resource Claim."""
+    """The claim that backs a pod's extended resources."""
 
     requestMappings: Annotated[list[ContainerExtendedResourceRequest] | None, ATOMIC, LISTED] = None
     resourceClaimName: Annotated[str | None, LISTED] = None
 
 
 class NodeAllocatableResourceClaimStatus(Model):
-    """What has been observed of a Node Allocatable Resource Claim."""
+    """What a claim takes from a node's resources."""
 
     containers: Annotated[list[str] | None, SET] = None
     resourceClaimName: Annotated[str | None, LISTED] = None
@@ -167,7 +167,7 @@ class NodeAllocatableResourceClaimStatus(Model):
 
 
 class PodStatus(Model):
-    """What has been observed of a Pod."""
+    """A pod's phase, addresses, conditions and containers."""
 
     allocatedResources: dict[str, Quantity] | None = None
     conditions: Annotated[list[PodCondition] | None, MergeKey("type")] = None

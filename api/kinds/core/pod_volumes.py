@@ -1,4 +1,4 @@
-"""The models of core.pod_volumes."""
+"""The volumes of pods."""
 
 from typing import Annotated, Self
 
@@ -36,14 +36,14 @@ from api.kinds.meta import LabelSelector
 
 
 class EmptyDirVolumeSource(Model):
-    """A volume of kind Empty Dir."""
+    """A directory that is empty at first and lives as long as the pod."""
 
     medium: str | None = None
     sizeLimit: Quantity | None = None
 
 
 class ConfigMapVolumeSource(Model):
-    """A volume of kind Config Map."""
+    """The keys of a ConfigMap as files."""
 
     defaultMode: Annotated[Int32, Bounds(0, 511)] = 420
     items: Annotated[list[KeyToPath] | None, ATOMIC] = None
@@ -52,7 +52,7 @@ class ConfigMapVolumeSource(Model):
 
 
 class SecretVolumeSource(Model):
-    """A volume of kind Secret."""
+    """The keys of a Secret as files."""
 
     defaultMode: Annotated[Int32, Bounds(0, 511)] = 420
     items: Annotated[list[KeyToPath] | None, ATOMIC] = None
@@ -61,7 +61,7 @@ class SecretVolumeSource(Model):
 
 
 class DownwardAPIVolumeFile(Model):
-    """Downward API Volume File."""
+    """One field of the pod as a file."""
 
     fieldRef: ObjectFieldSelector | None = None
     mode: Annotated[Int32 | None, Bounds(0, 511)] = None
@@ -70,14 +70,14 @@ class DownwardAPIVolumeFile(Model):
 
 
 class DownwardAPIVolumeSource(Model):
-    """A volume of kind Downward API."""
+    """Fields of the pod as files."""
 
     defaultMode: Annotated[Int32, Bounds(0, 511)] = 420
     items: Annotated[list[DownwardAPIVolumeFile] | None, ATOMIC] = None
 
 
 class ConfigMapProjection(Model):
-    """A Config Map as part of a projected volume."""
+    """The keys of a ConfigMap as files of a projected volume."""
 
     items: Annotated[list[KeyToPath] | None, ATOMIC] = None
     name: str | None = None
@@ -85,7 +85,7 @@ class ConfigMapProjection(Model):
 
 
 class SecretProjection(Model):
-    """A Secret as part of a projected volume."""
+    """The keys of a Secret as files of a projected volume."""
 
     items: Annotated[list[KeyToPath] | None, ATOMIC] = None
     name: str | None = None
@@ -93,13 +93,13 @@ class SecretProjection(Model):
 
 
 class DownwardAPIProjection(Model):
-    """A Downward API as part of a projected volume."""
+    """Fields of the pod as files of a projected volume."""
 
     items: Annotated[list[DownwardAPIVolumeFile] | None, ATOMIC] = None
 
 
 class ServiceAccountTokenProjection(Model):
-    """A Service Account Token as part of a projected volume."""
+    """A token of the pod's service account as a file that is kept fresh."""
 
     audience: str | None = None
     expirationSeconds: Annotated[Int64, Bounds(600, 4294967296)] = 3600
@@ -107,7 +107,7 @@ class ServiceAccountTokenProjection(Model):
 
 
 class ClusterTrustBundleProjection(Model):
-    """A Cluster Trust Bundle as part of a projected volume."""
+    """Trust anchors as a file."""
 
     labelSelector: LabelSelector | None = None
     name: str | None = None
@@ -117,7 +117,7 @@ class ClusterTrustBundleProjection(Model):
 
 
 class PodCertificateProjection(Model):
-    """A Pod Certificate as part of a projected volume."""
+    """A key and certificate for the pod as a file that is kept fresh."""
 
     certificateChainPath: str | None = None
     credentialBundlePath: str | None = None
@@ -129,7 +129,7 @@ class PodCertificateProjection(Model):
 
 
 class VolumeProjection(Model):
-    """A Volume as part of a projected volume."""
+    """One source of a projected volume."""
 
     clusterTrustBundle: ClusterTrustBundleProjection | None = None
     configMap: ConfigMapProjection | None = None
@@ -140,27 +140,27 @@ class VolumeProjection(Model):
 
 
 class ProjectedVolumeSource(Model):
-    """A volume of kind Projected."""
+    """Several sources in one directory."""
 
     defaultMode: Annotated[Int32, Bounds(0, 511)] = 420
     sources: Annotated[list[VolumeProjection] | None, ATOMIC] = None
 
 
 class PersistentVolumeClaimVolumeSource(Model):
-    """A volume of kind Persistent Volume Claim."""
+    """The volume that a claim is bound to."""
 
     claimName: Annotated[str | None, REQUIRED] = None
     readOnly: bool | None = None
 
 
 class EphemeralVolumeSource(Model):
-    """A volume of kind Ephemeral."""
+    """A claim that is made for the pod and goes with it."""
 
     volumeClaimTemplate: PersistentVolumeClaimTemplate | None = None
 
 
 class ImageVolumeSource(Model):
-    """A volume of kind Image."""
+    """The files of an image."""
 
     pullPolicy: Annotated[str | None, OneOf("Always", "IfNotPresent", "Never")] = None
     reference: str | None = None
@@ -173,7 +173,7 @@ class ImageVolumeSource(Model):
 
 
 class Volume(Model):
-    """Volume."""
+    """A directory that containers of a pod can share."""
 
     awsElasticBlockStore: AWSElasticBlockStoreVolumeSource | None = None
     azureDisk: AzureDiskVolumeSource | None = None

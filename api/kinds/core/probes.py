@@ -1,4 +1,4 @@
-"""The models of core.probes."""
+"""Probes, hooks and what they do."""
 
 from typing import Annotated
 
@@ -18,20 +18,20 @@ from api.kinds.base import (
 
 
 class ExecAction(Model):
-    """Exec Action."""
+    """A command to run in the container."""
 
     command: Annotated[list[str] | None, ATOMIC] = None
 
 
 class HTTPHeader(Model):
-    """HTTP Header."""
+    """One header of a request."""
 
     name: Annotated[str | None, REQUIRED] = None
     value: Annotated[str | None, REQUIRED] = None
 
 
 class HTTPGetAction(Model):
-    """HTTP Get Action."""
+    """An HTTP request."""
 
     host: str | None = None
     httpHeaders: Annotated[list[HTTPHeader] | None, ATOMIC] = None
@@ -41,27 +41,27 @@ class HTTPGetAction(Model):
 
 
 class TCPSocketAction(Model):
-    """TCP Socket Action."""
+    """An attempt to connect to a TCP port."""
 
     host: str | None = None
     port: Annotated[IntOrString | None, REQUIRED] = None
 
 
 class GRPCAction(Model):
-    """GRPC Action."""
+    """A call of the gRPC health service."""
 
     port: Annotated[Int32 | None, REQUIRED, PORT] = None
     service: str = ""
 
 
 class SleepAction(Model):
-    """Sleep Action."""
+    """A wait."""
 
     seconds: Annotated[Int64 | None, LISTED] = None
 
 
 class Probe(Model):
-    """Probe."""
+    """A check that is run again and again on a container."""
 
     exec: ExecAction | None = None
     failureThreshold: Annotated[Int32, POSITIVE] = 3
@@ -76,7 +76,7 @@ class Probe(Model):
 
 
 class LifecycleHandler(Model):
-    """Lifecycle Handler."""
+    """What is done at one point of a container's life."""
 
     exec: ExecAction | None = None
     httpGet: HTTPGetAction | None = None
@@ -85,7 +85,7 @@ class LifecycleHandler(Model):
 
 
 class Lifecycle(Model):
-    """Lifecycle."""
+    """What is done after a container starts and before it stops."""
 
     postStart: LifecycleHandler | None = None
     preStop: LifecycleHandler | None = None

@@ -1,4 +1,4 @@
-"""The models of core.references."""
+"""References to objects, to their keys and to their fields."""
 
 from typing import Annotated
 
@@ -6,17 +6,17 @@ from api.kinds.base import REQUIRED, Bounds, Int32, Model, Quantity
 
 
 class LocalObjectReference(Model):
-    """A reference: Local Object."""
+    """An object of the same namespace by its name."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     name: str | None = None
 
 
 class ObjectReference(Model):
-    """A reference: Object."""
+    """An object, or a part of one, anywhere."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     apiVersion: str | None = None
     fieldPath: str | None = None
@@ -28,46 +28,46 @@ class ObjectReference(Model):
 
 
 class TypedLocalObjectReference(Model):
-    """A reference: Typed Local Object."""
+    """An object of the same namespace by its kind and name."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     apiGroup: str | None = None
-    kind: str | None = None
+    kind: Annotated[str | None, REQUIRED] = None
     name: Annotated[str | None, REQUIRED] = None
 
 
 class TypedObjectReference(Model):
-    """A reference: Typed Object."""
+    """An object by its kind, name and namespace."""
 
     apiGroup: str | None = None
-    kind: str | None = None
+    kind: Annotated[str | None, REQUIRED] = None
     name: Annotated[str | None, REQUIRED] = None
     namespace: str | None = None
 
 
 class SecretReference(Model):
-    """A reference: Secret."""
+    """A Secret by its name and namespace."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     name: str | None = None
     namespace: str | None = None
 
 
 class ObjectFieldSelector(Model):
-    """Object Field Selector."""
+    """A field of the pod itself."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     apiVersion: str = "v1"
     fieldPath: Annotated[str | None, REQUIRED] = None
 
 
 class ResourceFieldSelector(Model):
-    """Resource Field Selector."""
+    """A request or limit of a container."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     containerName: str | None = None
     divisor: Quantity | None = None
@@ -75,9 +75,9 @@ class ResourceFieldSelector(Model):
 
 
 class ConfigMapKeySelector(Model):
-    """Config Map Key Selector."""
+    """One key of a ConfigMap."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     key: Annotated[str | None, REQUIRED] = None
     name: str | None = None
@@ -85,9 +85,9 @@ class ConfigMapKeySelector(Model):
 
 
 class SecretKeySelector(Model):
-    """Secret Key Selector."""
+    """One key of a Secret."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     key: Annotated[str | None, REQUIRED] = None
     name: str | None = None
@@ -95,9 +95,9 @@ class SecretKeySelector(Model):
 
 
 class FileKeySelector(Model):
-    """File Key Selector."""
+    """One key of a file in a volume."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     key: Annotated[str | None, REQUIRED] = None
     optional: bool | None = None
@@ -106,7 +106,7 @@ class FileKeySelector(Model):
 
 
 class KeyToPath(Model):
-    """Key To Path."""
+    """A key and the file it becomes."""
 
     key: Annotated[str | None, REQUIRED] = None
     mode: Annotated[Int32 | None, Bounds(0, 511)] = None

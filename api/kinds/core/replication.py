@@ -1,4 +1,4 @@
-"""The models of core.replication."""
+"""ReplicationController."""
 
 from typing import Annotated, Self
 
@@ -10,7 +10,7 @@ from api.kinds.meta import Kind
 
 
 class ReplicationControllerSpec(Model):
-    """What is wanted of a Replication Controller."""
+    """How many pods of which template."""
 
     minReadySeconds: Annotated[Int32 | None, NON_NEGATIVE] = None
     replicas: Annotated[Int32, NON_NEGATIVE] = 1
@@ -19,7 +19,7 @@ class ReplicationControllerSpec(Model):
 
 
 class ReplicationControllerCondition(Model):
-    """One condition of a Replication Controller."""
+    """One condition of a replication controller."""
 
     lastTransitionTime: Time | None = None
     message: str | None = None
@@ -29,7 +29,7 @@ class ReplicationControllerCondition(Model):
 
 
 class ReplicationControllerStatus(Model):
-    """What has been observed of a Replication Controller."""
+    """How many pods there are, ready and available."""
 
     availableReplicas: Int32 | None = None
     conditions: Annotated[list[ReplicationControllerCondition] | None, MergeKey("type")] = None
@@ -40,7 +40,7 @@ class ReplicationControllerStatus(Model):
 
 
 class ReplicationController(Kind):
-    """Replication Controller."""
+    """Keeps a number of like pods running; ReplicaSet is its successor."""
 
     spec: ReplicationControllerSpec = Field(default_factory=ReplicationControllerSpec)
     status: ReplicationControllerStatus = Field(default_factory=ReplicationControllerStatus)

@@ -1,4 +1,4 @@
-"""The models of core.resources."""
+"""What containers and claims ask for."""
 
 from typing import Annotated
 
@@ -6,14 +6,14 @@ from api.kinds.base import REQUIRED, ListMap, Model, OneOf, Quantity
 
 
 class ResourceClaim(Model):
-    """Resource Claim."""
+    """A claim of the pod that a container uses."""
 
     name: Annotated[str | None, REQUIRED] = None
     request: str | None = None
 
 
 class ResourceRequirements(Model):
-    """Resource Requirements."""
+    """What a container is promised and what it may use at most."""
 
     claims: Annotated[list[ResourceClaim] | None, ListMap("name")] = None
     limits: dict[str, Quantity] | None = None
@@ -26,14 +26,14 @@ class ResourceRequirements(Model):
 
 
 class VolumeResourceRequirements(Model):
-    """Volume Resource Requirements."""
+    """How much storage is asked for."""
 
     limits: dict[str, Quantity] | None = None
     requests: dict[str, Quantity] | None = None
 
 
 class ContainerResizePolicy(Model):
-    """Container Resize Policy."""
+    """Whether a container restarts when a resource is resized."""
 
     resourceName: Annotated[str | None, REQUIRED] = None
     restartPolicy: Annotated[str | None, REQUIRED, OneOf("NotRequired", "RestartContainer")] = None

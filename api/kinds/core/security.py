@@ -1,4 +1,4 @@
-"""The models of core.security."""
+"""Users, privileges and profiles of pods and containers."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from api.kinds.base import ATOMIC, REQUIRED, Int64, Model, OneOf
 
 
 class SELinuxOptions(Model):
-    """SE Linux Options."""
+    """The SELinux label of a container."""
 
     level: str | None = None
     role: str | None = None
@@ -15,28 +15,28 @@ class SELinuxOptions(Model):
 
 
 class SeccompProfile(Model):
-    """Seccomp Profile."""
+    """The system calls that a container may make."""
 
     localhostProfile: str | None = None
     type: Annotated[str | None, REQUIRED, OneOf("Localhost", "RuntimeDefault", "Unconfined")] = None
 
 
 class AppArmorProfile(Model):
-    """App Armor Profile."""
+    """The AppArmor profile of a container."""
 
     localhostProfile: str | None = None
     type: Annotated[str | None, REQUIRED, OneOf("Localhost", "RuntimeDefault", "Unconfined")] = None
 
 
 class Capabilities(Model):
-    """Capabilities."""
+    """Linux capabilities that a container gains or loses."""
 
     add: Annotated[list[str] | None, ATOMIC] = None
     drop: Annotated[list[str] | None, ATOMIC] = None
 
 
 class WindowsSecurityContextOptions(Model):
-    """Windows Security Context Options."""
+    """Security settings that Windows has."""
 
     gmsaCredentialSpec: str | None = None
     gmsaCredentialSpecName: str | None = None
@@ -45,7 +45,7 @@ class WindowsSecurityContextOptions(Model):
 
 
 class SecurityContext(Model):
-    """Security Context."""
+    """As whom and with which privileges a container runs."""
 
     allowPrivilegeEscalation: bool | None = None
     appArmorProfile: AppArmorProfile | None = None
@@ -62,14 +62,14 @@ class SecurityContext(Model):
 
 
 class Sysctl(Model):
-    """Sysctl."""
+    """A kernel setting of a pod."""
 
     name: Annotated[str | None, REQUIRED] = None
     value: Annotated[str | None, REQUIRED] = None
 
 
 class PodSecurityContext(Model):
-    """Pod Security Context."""
+    """As whom and with which privileges all containers of a pod run."""
 
     appArmorProfile: AppArmorProfile | None = None
     fsGroup: Int64 | None = None

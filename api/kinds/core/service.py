@@ -1,4 +1,4 @@
-"""The models of core.service."""
+"""Services and Endpoints."""
 
 from typing import Annotated, Self
 
@@ -10,19 +10,19 @@ from api.kinds.meta import Condition, Kind
 
 
 class ClientIPConfig(Model):
-    """Client IP Config."""
+    """How long a client stays with one pod."""
 
     timeoutSeconds: Annotated[Int32 | None, Bounds(1, 86400)] = None
 
 
 class SessionAffinityConfig(Model):
-    """Session Affinity Config."""
+    """The settings of session affinity."""
 
     clientIP: ClientIPConfig | None = None
 
 
 class ServicePort(Model):
-    """Service Port."""
+    """One port of a service, and where its connections go."""
 
     appProtocol: str | None = None
     name: str | None = None
@@ -39,7 +39,7 @@ class ServicePort(Model):
 
 
 class ServiceSpec(Model):
-    """What is wanted of a Service."""
+    """How a service is reached and which pods answer."""
 
     allocateLoadBalancerNodePorts: bool | None = None
     clusterIP: str | None = None
@@ -85,7 +85,7 @@ class ServiceSpec(Model):
 
 
 class PortStatus(Model):
-    """What has been observed of a Port."""
+    """What a load balancer says about one port."""
 
     error: str | None = None
     port: Annotated[Int32 | None, LISTED] = None
@@ -93,7 +93,7 @@ class PortStatus(Model):
 
 
 class LoadBalancerIngress(Model):
-    """Load Balancer Ingress."""
+    """One address of a load balancer."""
 
     hostname: str | None = None
     ip: str | None = None
@@ -102,29 +102,29 @@ class LoadBalancerIngress(Model):
 
 
 class LoadBalancerStatus(Model):
-    """What has been observed of a Load Balancer."""
+    """The addresses of a load balancer."""
 
     ingress: Annotated[list[LoadBalancerIngress] | None, ATOMIC] = None
 
 
 class ServiceStatus(Model):
-    """What has been observed of a Service."""
+    """The addresses of a service's load balancer."""
 
     conditions: Annotated[list[Condition] | None, MergeKey("type")] = None
     loadBalancer: LoadBalancerStatus = Field(default_factory=LoadBalancerStatus)
 
 
 class Service(Kind):
-    """Service."""
+    """One address for a changing set of pods."""
 
     spec: ServiceSpec = Field(default_factory=ServiceSpec)
     status: ServiceStatus = Field(default_factory=ServiceStatus)
 
 
 class EndpointAddress(Model):
-    """Endpoint Address."""
+    """One address behind a service."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     hostname: str | None = None
     ip: Annotated[str | None, REQUIRED] = None
@@ -133,9 +133,9 @@ class EndpointAddress(Model):
 
 
 class EndpointPort(Model):
-    """Endpoint Port."""
+    """One port behind a service."""
 
-    ATOMIC = True
+    ATOMIC_MAP = True
 
     appProtocol: str | None = None
     name: str | None = None
@@ -144,7 +144,7 @@ class EndpointPort(Model):
 
 
 class EndpointSubset(Model):
-    """Endpoint Subset."""
+    """Addresses that share the same ports."""
 
     addresses: Annotated[list[EndpointAddress] | None, ATOMIC] = None
     notReadyAddresses: Annotated[list[EndpointAddress] | None, ATOMIC] = None
@@ -152,6 +152,6 @@ class EndpointSubset(Model):
 
 
 class Endpoints(Kind):
-    """Endpoints."""
+    """The addresses behind a service; EndpointSlice is its successor."""
 
     subsets: Annotated[list[EndpointSubset] | None, ATOMIC] = None

@@ -1,4 +1,4 @@
-"""The models of core.storage."""
+"""Persistent volumes and claims."""
 
 from typing import Annotated
 
@@ -36,7 +36,7 @@ from api.kinds.meta import Kind, LabelSelector, ObjectMeta
 
 
 class PersistentVolumeSpec(Model):
-    """What is wanted of a Persistent Volume."""
+    """A volume's size, source and what becomes of it."""
 
     accessModes: Annotated[
         list[str] | None, ATOMIC, OneOf("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
@@ -74,7 +74,7 @@ class PersistentVolumeSpec(Model):
 
 
 class PersistentVolumeStatus(Model):
-    """What has been observed of a Persistent Volume."""
+    """Whether a volume is free, bound or released."""
 
     lastPhaseTransitionTime: Time | None = None
     message: str | None = None
@@ -83,14 +83,14 @@ class PersistentVolumeStatus(Model):
 
 
 class PersistentVolume(Kind):
-    """Persistent Volume."""
+    """A piece of storage in the cluster."""
 
     spec: PersistentVolumeSpec = Field(default_factory=PersistentVolumeSpec)
     status: PersistentVolumeStatus = Field(default_factory=PersistentVolumeStatus)
 
 
 class PersistentVolumeClaimSpec(Model):
-    """What is wanted of a Persistent Volume Claim."""
+    """The storage that is asked for."""
 
     accessModes: Annotated[
         list[str] | None, ATOMIC, OneOf("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
@@ -106,14 +106,14 @@ class PersistentVolumeClaimSpec(Model):
 
 
 class ModifyVolumeStatus(Model):
-    """What has been observed of a Modify Volume."""
+    """How far a change of a volume's attributes is."""
 
     status: Annotated[str | None, LISTED] = None
     targetVolumeAttributesClassName: str | None = None
 
 
 class PersistentVolumeClaimCondition(Model):
-    """One condition of a Persistent Volume Claim."""
+    """One condition of a claim."""
 
     lastProbeTime: Time | None = None
     lastTransitionTime: Time | None = None
@@ -124,7 +124,7 @@ class PersistentVolumeClaimCondition(Model):
 
 
 class PersistentVolumeClaimStatus(Model):
-    """What has been observed of a Persistent Volume Claim."""
+    """Whether a claim is bound, and what it got."""
 
     accessModes: Annotated[list[str] | None, ATOMIC] = None
     allocatedResourceStatuses: dict[str, str] | None = None
@@ -137,14 +137,14 @@ class PersistentVolumeClaimStatus(Model):
 
 
 class PersistentVolumeClaim(Kind):
-    """Persistent Volume Claim."""
+    """Asks for storage and stands for it in pods."""
 
     spec: PersistentVolumeClaimSpec = Field(default_factory=PersistentVolumeClaimSpec)
     status: PersistentVolumeClaimStatus = Field(default_factory=PersistentVolumeClaimStatus)
 
 
 class PersistentVolumeClaimTemplate(Model):
-    """Persistent Volume Claim Template."""
+    """The claims that are made for pods."""
 
     metadata: ObjectMeta | None = None
     spec: Annotated[PersistentVolumeClaimSpec | None, REQUIRED] = None

@@ -1,4 +1,4 @@
-"""The models of core.volume_sources."""
+"""Where volumes come from: every source that pods or persistent volumes can name."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from api.kinds.core.references import LocalObjectReference, ObjectReference, Sec
 
 
 class HostPathVolumeSource(Model):
-    """A volume of kind Host Path."""
+    """A file or directory of the node."""
 
     path: Annotated[str | None, REQUIRED] = None
     type: Annotated[
@@ -16,7 +16,7 @@ class HostPathVolumeSource(Model):
 
 
 class GCEPersistentDiskVolumeSource(Model):
-    """A volume of kind GCE Persistent Disk."""
+    """A disk of Google Compute Engine."""
 
     fsType: str | None = None
     partition: Int32 | None = None
@@ -25,7 +25,7 @@ class GCEPersistentDiskVolumeSource(Model):
 
 
 class AWSElasticBlockStoreVolumeSource(Model):
-    """A volume of kind AWS Elastic Block Store."""
+    """A disk of AWS Elastic Block Store."""
 
     fsType: str | None = None
     partition: Int32 | None = None
@@ -34,7 +34,7 @@ class AWSElasticBlockStoreVolumeSource(Model):
 
 
 class GlusterfsVolumeSource(Model):
-    """A volume of kind Glusterfs."""
+    """A Glusterfs mount."""
 
     endpoints: Annotated[str | None, REQUIRED] = None
     path: Annotated[str | None, REQUIRED] = None
@@ -42,7 +42,7 @@ class GlusterfsVolumeSource(Model):
 
 
 class GlusterfsPersistentVolumeSource(Model):
-    """A persistent volume of kind Glusterfs."""
+    """A Glusterfs mount as a persistent volume."""
 
     endpoints: Annotated[str | None, REQUIRED] = None
     endpointsNamespace: str | None = None
@@ -51,7 +51,7 @@ class GlusterfsPersistentVolumeSource(Model):
 
 
 class NFSVolumeSource(Model):
-    """A volume of kind NFS."""
+    """An NFS mount."""
 
     path: Annotated[str | None, REQUIRED] = None
     readOnly: bool | None = None
@@ -59,7 +59,7 @@ class NFSVolumeSource(Model):
 
 
 class RBDVolumeSource(Model):
-    """A volume of kind RBD."""
+    """A Ceph block device."""
 
     fsType: str | None = None
     image: Annotated[str | None, REQUIRED] = None
@@ -72,7 +72,7 @@ class RBDVolumeSource(Model):
 
 
 class RBDPersistentVolumeSource(Model):
-    """A persistent volume of kind RBD."""
+    """A Ceph block device as a persistent volume."""
 
     fsType: str | None = None
     image: Annotated[str | None, REQUIRED] = None
@@ -85,7 +85,7 @@ class RBDPersistentVolumeSource(Model):
 
 
 class ISCSIVolumeSource(Model):
-    """A volume of kind ISCSI."""
+    """An iSCSI disk."""
 
     chapAuthDiscovery: bool | None = None
     chapAuthSession: bool | None = None
@@ -101,7 +101,7 @@ class ISCSIVolumeSource(Model):
 
 
 class ISCSIPersistentVolumeSource(Model):
-    """A persistent volume of kind ISCSI."""
+    """An iSCSI disk as a persistent volume."""
 
     chapAuthDiscovery: bool | None = None
     chapAuthSession: bool | None = None
@@ -117,7 +117,7 @@ class ISCSIPersistentVolumeSource(Model):
 
 
 class CinderVolumeSource(Model):
-    """A volume of kind Cinder."""
+    """A disk of OpenStack Cinder."""
 
     fsType: str | None = None
     readOnly: bool | None = None
@@ -126,7 +126,7 @@ class CinderVolumeSource(Model):
 
 
 class CinderPersistentVolumeSource(Model):
-    """A persistent volume of kind Cinder."""
+    """A disk of OpenStack Cinder as a persistent volume."""
 
     fsType: str | None = None
     readOnly: bool | None = None
@@ -135,7 +135,7 @@ class CinderPersistentVolumeSource(Model):
 
 
 class CephFSVolumeSource(Model):
-    """A volume of kind Ceph FS."""
+    """A CephFS mount."""
 
     monitors: Annotated[list[str] | None, ATOMIC, REQUIRED] = None
     path: str | None = None
@@ -146,7 +146,7 @@ class CephFSVolumeSource(Model):
 
 
 class CephFSPersistentVolumeSource(Model):
-    """A persistent volume of kind Ceph FS."""
+    """A CephFS mount as a persistent volume."""
 
     monitors: Annotated[list[str] | None, ATOMIC, REQUIRED] = None
     path: str | None = None
@@ -157,7 +157,7 @@ class CephFSPersistentVolumeSource(Model):
 
 
 class FCVolumeSource(Model):
-    """A volume of kind FC."""
+    """A Fibre Channel disk."""
 
     fsType: str | None = None
     lun: Int32 | None = None
@@ -167,14 +167,14 @@ class FCVolumeSource(Model):
 
 
 class FlockerVolumeSource(Model):
-    """A volume of kind Flocker."""
+    """A Flocker dataset."""
 
     datasetName: str | None = None
     datasetUUID: str | None = None
 
 
 class FlexVolumeSource(Model):
-    """A volume of kind Flex."""
+    """A volume of a FlexVolume driver."""
 
     driver: Annotated[str | None, REQUIRED] = None
     fsType: str | None = None
@@ -184,7 +184,7 @@ class FlexVolumeSource(Model):
 
 
 class FlexPersistentVolumeSource(Model):
-    """A persistent volume of kind Flex."""
+    """A volume of a FlexVolume driver as a persistent volume."""
 
     driver: Annotated[str | None, REQUIRED] = None
     fsType: str | None = None
@@ -194,7 +194,7 @@ class FlexPersistentVolumeSource(Model):
 
 
 class AzureFileVolumeSource(Model):
-    """A volume of kind Azure File."""
+    """A share of Azure Files."""
 
     readOnly: bool | None = None
     secretName: Annotated[str | None, REQUIRED] = None
@@ -202,7 +202,7 @@ class AzureFileVolumeSource(Model):
 
 
 class AzureFilePersistentVolumeSource(Model):
-    """A persistent volume of kind Azure File."""
+    """A share of Azure Files as a persistent volume."""
 
     readOnly: bool | None = None
     secretName: Annotated[str | None, REQUIRED] = None
@@ -211,7 +211,7 @@ class AzureFilePersistentVolumeSource(Model):
 
 
 class VsphereVirtualDiskVolumeSource(Model):
-    """A volume of kind Vsphere Virtual Disk."""
+    """A disk of vSphere."""
 
     fsType: str | None = None
     storagePolicyID: str | None = None
@@ -220,7 +220,7 @@ class VsphereVirtualDiskVolumeSource(Model):
 
 
 class QuobyteVolumeSource(Model):
-    """A volume of kind Quobyte."""
+    """A Quobyte mount."""
 
     group: str | None = None
     readOnly: bool | None = None
@@ -231,7 +231,7 @@ class QuobyteVolumeSource(Model):
 
 
 class AzureDiskVolumeSource(Model):
-    """A volume of kind Azure Disk."""
+    """A disk of Azure."""
 
     cachingMode: str = "ReadWrite"
     diskName: Annotated[str | None, REQUIRED] = None
@@ -242,14 +242,14 @@ class AzureDiskVolumeSource(Model):
 
 
 class PhotonPersistentDiskVolumeSource(Model):
-    """A volume of kind Photon Persistent Disk."""
+    """A disk of the Photon controller."""
 
     fsType: str | None = None
     pdID: Annotated[str | None, REQUIRED] = None
 
 
 class PortworxVolumeSource(Model):
-    """A volume of kind Portworx."""
+    """A Portworx volume."""
 
     fsType: str | None = None
     readOnly: bool | None = None
@@ -257,7 +257,7 @@ class PortworxVolumeSource(Model):
 
 
 class ScaleIOVolumeSource(Model):
-    """A volume of kind Scale IO."""
+    """A ScaleIO volume."""
 
     fsType: str = "xfs"
     gateway: Annotated[str | None, REQUIRED] = None
@@ -272,7 +272,7 @@ class ScaleIOVolumeSource(Model):
 
 
 class ScaleIOPersistentVolumeSource(Model):
-    """A persistent volume of kind Scale IO."""
+    """A ScaleIO volume as a persistent volume."""
 
     fsType: str = "xfs"
     gateway: Annotated[str | None, REQUIRED] = None
@@ -287,7 +287,7 @@ class ScaleIOPersistentVolumeSource(Model):
 
 
 class StorageOSVolumeSource(Model):
-    """A volume of kind Storage OS."""
+    """A StorageOS volume."""
 
     fsType: str | None = None
     readOnly: bool | None = None
@@ -297,7 +297,7 @@ class StorageOSVolumeSource(Model):
 
 
 class StorageOSPersistentVolumeSource(Model):
-    """A persistent volume of kind Storage OS."""
+    """A StorageOS volume as a persistent volume."""
 
     fsType: str | None = None
     readOnly: bool | None = None
@@ -307,7 +307,7 @@ class StorageOSPersistentVolumeSource(Model):
 
 
 class CSIVolumeSource(Model):
-    """A volume of kind CSI."""
+    """A short-lived volume of a CSI driver."""
 
     driver: Annotated[str | None, REQUIRED] = None
     fsType: str | None = None
@@ -317,7 +317,7 @@ class CSIVolumeSource(Model):
 
 
 class CSIPersistentVolumeSource(Model):
-    """A persistent volume of kind CSI."""
+    """A volume of a CSI driver."""
 
     controllerExpandSecretRef: SecretReference | None = None
     controllerPublishSecretRef: SecretReference | None = None
@@ -332,14 +332,14 @@ class CSIPersistentVolumeSource(Model):
 
 
 class LocalVolumeSource(Model):
-    """A volume of kind Local."""
+    """A disk or directory of one node as a persistent volume."""
 
     fsType: str | None = None
     path: Annotated[str | None, REQUIRED] = None
 
 
 class GitRepoVolumeSource(Model):
-    """A volume of kind Git Repo."""
+    """A clone of a git repository; no longer made."""
 
     directory: str | None = None
     repository: Annotated[str | None, REQUIRED] = None
