@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 
-from apiserver import options, server
+from apiserver import options, server, workers
 
 
 def main() -> None:
     """Read the flags and serve until SIGTERM or SIGINT."""
     chosen = options.parse()
     logging.basicConfig(level=chosen.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    server.run(chosen)
+    if chosen.workers > 1:
+        workers.run(chosen)
+    else:
+        server.run(chosen)
 
 
 if __name__ == "__main__":

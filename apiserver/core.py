@@ -67,7 +67,10 @@ class Core:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.etcd = Etcd(
-            options.etcd_servers, _bytes(options.etcd_cafile), _bytes(options.etcd_certfile), _bytes(options.etcd_keyfile)
+            options.etcd_servers,
+            _bytes(options.etcd_cafile),
+            _bytes(options.etcd_certfile),
+            _bytes(options.etcd_keyfile),
         )
         self.feed = Feed(self.etcd, options.etcd_prefix)
         self.store = Store(self.etcd, self.feed, options.event_ttl)
@@ -177,5 +180,3 @@ class Core:
             raise Remove(current)
 
         await self.store.modify(self.cache(resource), key_of(resource, namespace, name), name, gone)
-
-

@@ -38,4 +38,6 @@ async def run(request: Request, answer: Answer) -> None:
         log.exception("request failed: %s %s", request.info.method, request.info.path)
         if request.status:
             raise
-        await request.fail(errors.InternalError(f"Internal error occurred: see the server's log for request {request.id}"))
+        await request.fail(
+            errors.InternalError(f"Internal error occurred: see the server's log for request {request.id}")
+        )

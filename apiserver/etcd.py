@@ -89,7 +89,9 @@ def _explain(error: grpc.aio.AioRpcError) -> errors.ApiError:
 class Etcd:
     """A client of one etcd cluster. Make it inside a running event loop; `await close()` when done."""
 
-    def __init__(self, servers: str, ca: bytes | None = None, cert: bytes | None = None, key: bytes | None = None) -> None:
+    def __init__(
+        self, servers: str, ca: bytes | None = None, cert: bytes | None = None, key: bytes | None = None
+    ) -> None:
         credentials = grpc.ssl_channel_credentials(ca, key, cert) if ca or cert else None
         self._channels = [self._open(url, credentials) for url in servers.split(",")]
         self._kv = [stubs.KVStub(channel) for channel in self._channels]

@@ -21,7 +21,9 @@ DURATION = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 WATCHERS = Gauge("apiserver_longrunning_requests", "Watches being served.", ("resource",), registry=REGISTRY)
-CUT_OFF = Counter("apiserver_terminated_watchers", "Watchers cut off for not reading.", ("resource",), registry=REGISTRY)
+CUT_OFF = Counter(
+    "apiserver_terminated_watchers", "Watchers cut off for not reading.", ("resource",), registry=REGISTRY
+)
 OBJECTS = Gauge("apiserver_storage_objects", "Objects stored.", ("resource",), registry=REGISTRY)
 
 _known: dict[tuple[str, str, str, str, int], tuple[Counter, Histogram]] = {}

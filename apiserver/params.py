@@ -39,7 +39,9 @@ def bad_options(kind: str, found: list[FieldError]) -> Invalid:
     said = ", ".join(str(error) for error in found)
     text = f"[{said}]" if len(found) > 1 else said
     causes = [{"reason": "FieldValueForbidden", "message": e.message(), "field": e.path} for e in found]
-    return Invalid(f'{kind}.meta.k8s.io "" is invalid: {text}', {"group": "meta.k8s.io", "kind": kind, "causes": causes})
+    return Invalid(
+        f'{kind}.meta.k8s.io "" is invalid: {text}', {"group": "meta.k8s.io", "kind": kind, "causes": causes}
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -78,7 +80,9 @@ def selection(request: Request, resource: Resource) -> Selection:
 def version(text: str) -> int:
     """A resourceVersion parameter as a number. Raises BadRequest."""
     if not text.isascii() or not text.isdigit():
-        raise errors.BadRequest(f"Invalid value: {orjson.dumps(text).decode()}: strconv.ParseUint: parsing: invalid syntax")
+        raise errors.BadRequest(
+            f"Invalid value: {orjson.dumps(text).decode()}: strconv.ParseUint: parsing: invalid syntax"
+        )
     return int(text)
 
 
@@ -96,7 +100,11 @@ def number(request: Request, name: str) -> int:
 def list_options(request: Request, resource: Resource) -> ListOptions:
     """Read and check the parameters of a list or a watch. Raises BadRequest, Invalid, Expired."""
     query = request.query
-    text, match, token = query.get("resourceVersion", ""), query.get("resourceVersionMatch", ""), query.get("continue", "")
+    text, match, token = (
+        query.get("resourceVersion", ""),
+        query.get("resourceVersionMatch", ""),
+        query.get("continue", ""),
+    )
     found = _match_errors(request, text, match, token)
     if found:
         raise bad_options("ListOptions", found)
@@ -117,28 +125,29 @@ def _match_errors(request: Request, text: str, match: str, token: str) -> list[F
     found = []
     if match:
         if watching and not initial:
-            found.append(_forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
+            found.append(_match_forbidden("is forbidden for watch unless sendInitialEvents is provided"))
         if not watching and not text:
-            found.append(_forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+            found.append(_match_forbidden("is forbidden unless resourceVersion is provided"))
         if token:
-            found.append(_forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"))
+            found.append(_match_forbidden("is forbidden when continue is provided"))
         if match not in (EXACT, NOT_OLDER) or (watching and match != NOT_OLDER):
             allowed = f'supported values: "{EXACT}", "{NOT_OLDER}"'
             found.append(FieldError("resourceVersionMatch", "Unsupported value", match, allowed))
         if match == EXACT and text == "0":
-            found.append(_forbidden("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
-    if initial:
-        if not watching:
-            found.append(_forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
-        elif match != NOT_OLDER:
-            found.append(_forbidden("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
+            found.append(_match_forbidden('"exact" is forbidden for resourceVersion "0"'))
+    if initial and not watching:
+        why = "sendInitialEvents is forbidden for list"
+        found.append(FieldError("sendInitialEvents", "Forbidden", None, why))
+    elif initial and match != NOT_OLDER:
+        why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        found.append(FieldError("resourceVersionMatch", "Forbidden", None, why))
     if token and text and text != "0":
         raise errors.BadRequest("specifying resource version is not allowed when using continue")
     return found
 
 
-def _forbidden(path: str, why: str) -> FieldError:
-    return FieldError(path, "Forbidden", None, why)
+def _match_forbidden(why: str) -> FieldError:
+    return FieldError("resourceVersionMatch", "Forbidden", None, f"resourceVersionMatch {why}")
 
 
 def token(after: str, revision: int) -> str:
@@ -254,7 +263,8 @@ def _checked(given: Object) -> DeleteOptions:
         allowed = 'supported values: "Background", "Foreground", "Orphan"'
         found.append(FieldError("propagationPolicy", "Unsupported value", policy, allowed))
     if policy and orphan is not None:
-        found.append(FieldError("propagationPolicy", "Invalid value", policy, "orphanDependents and deletionPropagation cannot be both set"))
+        why = "orphanDependents and deletionPropagation cannot be both set"
+        found.append(FieldError("propagationPolicy", "Invalid value", policy, why))
     if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
         raise errors.BadRequest("gracePeriodSeconds must be a whole number of seconds")
     if found:

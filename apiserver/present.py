@@ -56,7 +56,11 @@ def negotiate(request: Request) -> View:
 
 def metadata_only(obj: Object, version: str = "v1") -> Object:
     """An object's PartialObjectMetadata."""
-    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": obj.get("metadata") or {}}
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": obj.get("metadata") or {},
+    }
 
 
 def table(
@@ -66,7 +70,7 @@ def table(
     definitions, cells = columns.table(resource, list(objs))
     rows = []
     for obj, row in zip(objs, cells, strict=True):
-        shown = {"cells": row}
+        shown: Object = {"cells": row}
         if include == "Object":
             shown["object"] = obj
         elif include != "None":

@@ -29,6 +29,7 @@ MAX_BODY = 3 * 1024 * 1024
 
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
+_UNCACHED = ((b"cache-control", b"no-cache, private"),)
 _TRUE = ("1", "true", "True", "t", "T", "TRUE")
 
 
@@ -174,7 +175,16 @@ class Request:
         if not name and info.verb in ("list", "watch", "deletecollection"):
             name = _only_name(self.query.get("fieldSelector", ""))
         return Attributes(
-            self.user, info.verb, info.group, info.version, info.resource, info.subresource, info.namespace, name, info.path
+            self.user,
+            info.verb,
+            info.group,
+            info.version,
+            info.resource,
+            info.subresource,
+            info.namespace,
+            name,
+            info.path,
+            self.query.get("fieldSelector", ""),
         )
 
     async def read(self, limit: int = MAX_BODY) -> bytes:
@@ -205,7 +215,6 @@ class Request:
         headers = [
             (b"content-type", media_type.encode("latin-1")),
             (b"audit-id", self.id.encode("latin-1", "replace")),
-            (b"cache-control", b"no-cache, private"),
         ]
         headers += [(b"warning", _warning(text)) for text in dict.fromkeys(self.warnings)]
         return headers
@@ -214,7 +223,7 @@ class Request:
         """Send a whole answer."""
         headers = self.response_headers(reply.media_type)
         headers.append((b"content-length", b"%d" % len(reply.body)))
-        headers += reply.headers
+        headers += reply.headers or _UNCACHED
         self.status = reply.status
         if self.is_websocket:
             await self.send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})

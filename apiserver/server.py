@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
+import signal
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from apiserver import security, system
+from apiserver import compaction, security, system
 from apiserver.chain import Chain
 from apiserver.core import Core
 from apiserver.handlers import watch
@@ -25,6 +28,8 @@ log = logging.getLogger("apiserver")
 
 _DRAIN = 20
 """Seconds that requests may take to finish once the server has been told to stop."""
+_GOODBYE = 1.0
+"""Seconds that a client may take to end its connection after that."""
 _BACKLOG = 2048
 
 
@@ -35,12 +40,33 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.core = core
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and SIGINT, with exit code 0 (uvicorn would die of the signal after its shutdown)."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, end watches, drain requests, then let go of etcd."""
         self.core.stopping.set()
         watch.end_all(self.core)
+        closer = asyncio.create_task(self._hang_up())
         await super().shutdown(sockets)
+        closer.cancel()
         await self.core.stop()
+
+    async def _hang_up(self) -> None:
+        """Cut connections whose requests are done: a client that does not read would hold its TLS goodbye up for long."""
+        async with asyncio.timeout(_DRAIN):
+            while self.server_state.tasks:
+                await asyncio.wait(tuple(self.server_state.tasks))
+        await asyncio.sleep(_GOODBYE)
+        for connection in tuple(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
 
 
 def application(core: Core) -> tuple[Chain, FastAPI]:
@@ -52,7 +78,7 @@ def application(core: Core) -> tuple[Chain, FastAPI]:
 def config(options: Options, app: Chain) -> uvicorn.Config:
     """uvicorn's settings: TLS with optional client certificates, our protocols."""
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         host=options.bind_address,
         port=options.secure_port,
         loop="uvloop",
@@ -88,15 +114,22 @@ def listen(options: Options) -> socket.socket:
     return listener
 
 
-async def serve(options: Options, plugins: Callable[[Core], Plugins] = security.plugins) -> None:
-    """Run one worker until it is told to stop."""
+async def serve(
+    options: Options, ready: Callable[[], None], plugins: Callable[[Core], Plugins] = security.plugins
+) -> None:
+    """Run one worker until it is told to stop; `ready` is called once it listens."""
     core = Core(options)
     await core.start(plugins)
+    if options.compaction_interval > 0:
+        core.spawn(compaction.run(core.etcd, core.feed, options.compaction_interval))
+    gc.collect()
+    gc.freeze()  # what has been loaded stays: later collections need not look at it
+    gc.set_threshold(20_000, 20, 50)
     chain, _ = application(core)
     server = Server(config(options, chain), core)
     listener = listen(options)
     log.info("serving on %s:%d", *listener.getsockname()[:2])
-    notify("READY=1")
+    ready()
     await server.serve(sockets=[listener])
 
 
@@ -110,7 +143,12 @@ def notify(state: str) -> None:
         channel.sendto(state.encode(), target)
 
 
-def run(options: Options) -> None:
+def announce() -> None:
+    """Tell systemd that the server is ready."""
+    notify("READY=1")
+
+
+def run(options: Options, ready: Callable[[], None] = announce) -> None:
     """Run one worker in this process."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(options))
+        runner.run(serve(options, ready))

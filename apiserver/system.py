@@ -8,7 +8,7 @@ from collections.abc import Callable
 from fastapi import FastAPI
 from fastapi import Request as HttpRequest
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from api import errors
 from apiserver import metrics
@@ -16,6 +16,7 @@ from apiserver.core import Core
 from apiserver.discovery import Discovery
 from apiserver.endpoint import Answer, Endpoint
 from apiserver.handlers.dispatch import Dispatch
+from apiserver.openapi import OpenApi
 from apiserver.request import Reply, Request
 
 VERSION = {
@@ -33,6 +34,7 @@ VERSION = {
     "compiler": platform.python_implementation(),
     "platform": "linux/amd64" if platform.machine() == "x86_64" else "linux/arm64",
 }
+
 
 def checks(core: Core) -> dict[str, bool]:
     """The named health checks."""
@@ -71,6 +73,7 @@ def build(core: Core) -> FastAPI:
     """The FastAPI application: hot routes are plain Starlette routes, the few cold ones FastAPI's."""
     app = FastAPI(title="Cloudlet", openapi_url=None, docs_url=None, redoc_url=None)
     discovery = Discovery()
+    documents = OpenApi()
     resource = Endpoint(Dispatch(core))
 
     async def version_root(request: Request) -> Reply:
@@ -92,10 +95,15 @@ def build(core: Core) -> FastAPI:
     hot = [
         Route("/api/{version}/{rest:path}", resource),
         Route("/apis/{group}/{version}/{rest:path}", resource),
+        WebSocketRoute("/api/{version}/{rest:path}", resource),
+        WebSocketRoute("/apis/{group}/{version}/{rest:path}", resource),
     ]
     for path, answer in (
         ("/api", _sync(discovery.api)), ("/api/{version}", version_root), ("/apis", _sync(discovery.apis)),
         ("/apis/{group}", group_root), ("/apis/{group}/{version}", version_root),
+        ("/openapi/v2", documents.v2),
+        ("/openapi/v3", documents.index),
+        ("/openapi/v3/{name:path}", documents.v3),
         ("/healthz", health), ("/livez", health), ("/readyz", health),
         ("/healthz/{name:path}", health), ("/livez/{name:path}", health), ("/readyz/{name:path}", health),
     ):  # fmt: skip

@@ -66,7 +66,13 @@ class Dispatch:
         if info.subresource == "scale":
             return scale.scale
         handler = _STATUS.get(info.verb)
-        if handler is None or info.subresource not in ("status", "finalize", "ephemeralcontainers", "resize", "approval"):
+        if handler is None or info.subresource not in (
+            "status",
+            "finalize",
+            "ephemeralcontainers",
+            "resize",
+            "approval",
+        ):
             raise _not_allowed(request)
         return handler
 
@@ -74,5 +80,3 @@ class Dispatch:
 def _not_allowed(request: Request) -> errors.MethodNotAllowed:
     details = {"kind": request.info.resource}
     return errors.MethodNotAllowed("the server does not allow this method on the requested resource", details)
-
-

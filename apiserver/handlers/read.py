@@ -99,7 +99,8 @@ async def _at_revision(core: Core, request: Request, cache: Cache, options: List
     except Compacted as error:
         raise _expired(options) from error
     except FutureRevision as error:
-        raise errors.Timeout(error.message, {"causes": [{"reason": "ResourceVersionTooLarge", "message": error.message}]}) from error
+        causes = [{"reason": "ResourceVersionTooLarge", "message": error.message}]
+        raise errors.Timeout(error.message, {"causes": causes}) from error
     after = start[len(core.feed.key(cache, "")) : -1].decode() if more else ""
     return present.many(request, cache.resource, [entry.data for entry in found], _meta(revision, after, remaining))
 

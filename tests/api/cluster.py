@@ -57,6 +57,7 @@ class Cluster:
     port: int = field(default_factory=free_port)
     etcd_port: int = field(default_factory=free_port)
     flags: Sequence[str] = ()
+    name: str = "apiserver"
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -64,11 +65,14 @@ class Cluster:
         if (pki / "admin.crt").exists():
             return
         authority = Authority(pki)
-        authority.issue("apiserver", "kube-apiserver", hosts=(HOST, "localhost", "kubernetes", "kubernetes.default.svc"))
+        authority.issue(
+            "apiserver", "kube-apiserver", hosts=(HOST, "localhost", "kubernetes", "kubernetes.default.svc")
+        )
         authority.issue("admin", "kubernetes-admin", "system:masters")
         authority.issue("apiserver-kubelet-client", "kube-apiserver-kubelet-client", "system:masters")
         for name in ("kube-controller-manager", "kube-scheduler", "kube-proxy", "cloud-controller-manager"):
             authority.issue(name, f"system:{name}")
+        authority.issue("node-a", "system:node:node-a", "system:nodes")
         authority.service_account_key()
 
     @property
@@ -115,8 +119,13 @@ class Cluster:
         ]  # fmt: skip
 
     def start_server(self) -> None:
-        process = self._spawn("apiserver", self.server_arguments())
-        wait_for(process, f"{self.url}/readyz", self.pki / "ca.crt", self.folder / "apiserver.log")
+        process = self._spawn(self.name, self.server_arguments())
+        wait_for(process, f"{self.url}/readyz", self.pki / "ca.crt", self.folder / f"{self.name}.log")
+
+    def children(self, name: str) -> list[int]:
+        """The process ids below one process."""
+        pid = self.processes[name].pid
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def stop(self, name: str, number: int = signal.SIGTERM, seconds: float = 20) -> int:
         """Stop one process; return its exit code."""
@@ -171,10 +180,12 @@ def main() -> None:
     cluster = Cluster(path, int(port), int(etcd_port), flags)
     for name in ("admin", "kube-controller-manager", "kube-scheduler", "kube-proxy", "cloud-controller-manager"):
         cluster.kubeconfig(name)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         cluster.start()
         print(json.dumps({"url": cluster.url, "kubeconfig": str(path / "admin.kubeconfig")}), flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
     finally:
         for name in list(cluster.processes)[::-1]:
             cluster.stop(name)

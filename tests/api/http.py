@@ -30,7 +30,10 @@ class Watch:
 
     def take(self, count: int) -> list[tuple[str, str]]:
         """The next events as (type, name)."""
-        return [(event["type"], event["object"]["metadata"].get("name", "")) for event in (self.next() for _ in range(count))]
+        return [
+            (event["type"], event["object"]["metadata"].get("name", ""))
+            for event in (self.next() for _ in range(count))
+        ]
 
     def until_end(self) -> list[Object]:
         return [json.loads(line) for line in self._lines]

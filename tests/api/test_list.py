@@ -110,7 +110,13 @@ def test_tables(api: Api, core: str) -> None:
     response = api.client.get(f"{core}/pods", headers={"accept": accept})
     table = response.json()
     assert table["kind"] == "Table" and table["apiVersion"] == "meta.k8s.io/v1"
-    assert [column["name"] for column in table["columnDefinitions"]][:5] == ["Name", "Ready", "Status", "Restarts", "Age"]
+    assert [column["name"] for column in table["columnDefinitions"]][:5] == [
+        "Name",
+        "Ready",
+        "Status",
+        "Restarts",
+        "Age",
+    ]
     row = table["rows"][0]
     assert row["cells"][:4] == ["a", "0/1", "Pending", 0] or row["cells"][:4] == ["a", "0/1", "Pending", "0"]
     assert row["object"]["kind"] == "PartialObjectMetadata"
@@ -121,7 +127,9 @@ def test_tables(api: Api, core: str) -> None:
 def test_metadata_only_lists(api: Api, core: str) -> None:
     api.post(f"{core}/configmaps", configmap("a", k="v"))
     accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-    listed = api.client.get(f"{core}/configmaps", headers={"accept": accept}, params={"fieldSelector": "metadata.name=a"}).json()
+    listed = api.client.get(
+        f"{core}/configmaps", headers={"accept": accept}, params={"fieldSelector": "metadata.name=a"}
+    ).json()
     assert listed["kind"] == "PartialObjectMetadataList"
     assert set(listed["items"][0]) == {"kind", "apiVersion", "metadata"}
 
@@ -129,5 +137,7 @@ def test_metadata_only_lists(api: Api, core: str) -> None:
 def test_an_accept_that_nobody_can_serve_is_not_acceptable(api: Api, core: str) -> None:
     response = api.client.get(f"{core}/pods", headers={"accept": "image/png"})
     assert response.status_code == 406 and response.json()["reason"] == "NotAcceptable"
-    response = api.client.get(f"{core}/pods", headers={"accept": "application/vnd.kubernetes.protobuf,application/json"})
+    response = api.client.get(
+        f"{core}/pods", headers={"accept": "application/vnd.kubernetes.protobuf,application/json"}
+    )
     assert response.status_code == 200

@@ -25,7 +25,9 @@ def test_a_json_patch_applies_all_or_nothing(api: Api, core: str) -> None:
 
 def test_a_strategic_patch_merges_lists_by_their_key(api: Api, apps: str) -> None:
     api.post(f"{apps}/deployments", deployment("d"))
-    patch = {"spec": {"template": {"spec": {"containers": [{"name": "side", "image": "y"}, {"name": "c", "image": "z"}]}}}}
+    patch = {
+        "spec": {"template": {"spec": {"containers": [{"name": "side", "image": "y"}, {"name": "c", "image": "z"}]}}}
+    }
     containers = api.patch(f"{apps}/deployments/d", patch, "strategic")["spec"]["template"]["spec"]["containers"]
     assert {c["name"]: c["image"] for c in containers} == {"c": "z", "side": "y"}
     patch = {"spec": {"template": {"spec": {"containers": [{"$patch": "delete", "name": "side"}]}}}}
@@ -58,7 +60,10 @@ def test_a_patch_that_breaks_the_rules_is_invalid(api: Api, core: str) -> None:
 
 def test_a_status_patch_leaves_the_spec(api: Api, core: str) -> None:
     api.post(f"{core}/pods", pod("a", nodeName="n1"))
-    patch = {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}, "spec": {"nodeName": "x"}}
+    patch = {
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+        "spec": {"nodeName": "x"},
+    }
     patched = api.patch(f"{core}/pods/a/status", patch, "strategic")
     assert patched["status"]["phase"] == "Running" and patched["spec"]["nodeName"] == "n1"
     more = {"status": {"conditions": [{"type": "Initialized", "status": "True"}]}}

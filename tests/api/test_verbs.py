@@ -20,7 +20,10 @@ def test_create_of_a_taken_name_is_already_exists(api: Api, core: str) -> None:
     api.post(f"{core}/configmaps", configmap("a"))
     status = api.post(f"{core}/configmaps", configmap("a"), expect=409)
     assert status["kind"] == "Status" and status["reason"] == "AlreadyExists" and status["code"] == 409
-    assert status["message"] == 'configmaps "a" already exists' and status["details"] == {"name": "a", "kind": "configmaps"}
+    assert status["message"] == 'configmaps "a" already exists' and status["details"] == {
+        "name": "a",
+        "kind": "configmaps",
+    }
 
 
 def test_generate_name_makes_a_new_name_each_time(api: Api, core: str) -> None:

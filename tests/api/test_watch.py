@@ -168,10 +168,9 @@ def test_the_old_watch_path_still_watches(api: Api, core: str) -> None:
 
 
 def test_a_watcher_that_leaves_is_forgotten(api: Api, core: str, cluster: Cluster) -> None:
-    with connect(cluster) as client:
-        with Api(client).watch(f"{core}/podtemplates") as watch:
-            api.post(f"{core}/podtemplates", {"metadata": {"name": "a"}, "template": pod("x")})
-            assert watch.take(1) == [("ADDED", "a")]
+    with connect(cluster) as client, Api(client).watch(f"{core}/podtemplates") as watch:
+        api.post(f"{core}/podtemplates", {"metadata": {"name": "a"}, "template": pod("x")})
+        assert watch.take(1) == [("ADDED", "a")]
     # The closed connection ends the watch: the gauge of long-running requests comes back to nothing.
     deadline = 50
     for _ in range(deadline):
@@ -193,7 +192,9 @@ def test_reading_ahead_of_a_watch_never_overtakes_it(api: Api, core: str) -> Non
 
 
 def test_a_quiet_watch_sends_its_headers_at_once(api: Api, core: str) -> None:
-    with api.client.stream("GET", f"{core}/secrets", params={"watch": "1", "timeoutSeconds": "5"}, timeout=2) as response:
+    with api.client.stream(
+        "GET", f"{core}/secrets", params={"watch": "1", "timeoutSeconds": "5"}, timeout=2
+    ) as response:
         assert response.status_code == 200
         with pytest.raises(httpx.ReadTimeout):
             next(response.iter_lines())

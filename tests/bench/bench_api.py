@@ -204,8 +204,8 @@ async def measure(cluster: Cluster, seconds: float, connections: int) -> list[Fi
 
 
 def _patch(path: str, number: int) -> bytes:
-    body = b'{"metadata":{"labels":{"n":"%d"}}}' % number
-    return request("PATCH", path, body).replace(b"application/json\r\nContent-Length", b"application/merge-patch+json\r\nContent-Length")
+    message = request("PATCH", path, b'{"metadata":{"labels":{"n":"%d"}}}' % number)
+    return message.replace(b"Type: application/json", b"Type: application/merge-patch+json")
 
 
 def main() -> int:
