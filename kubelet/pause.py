@@ -12,14 +12,14 @@ from pathlib import Path
 from kubelet.runtime import Runtime, RuntimeFault
 
 _BUSYBOX = ("/bin/busybox", "/usr/bin/busybox")
-COMMAND = ("/pause", "sh", "-c", "trap 'exit 0' TERM INT; while :; do /pause sleep 2147483647 & wait $!; done")
+COMMAND = ("/busybox", "sh", "-c", "trap 'exit 0' TERM INT; while :; do /busybox sleep 2147483647 & wait $!; done")
 
 
 def archive(program: bytes) -> bytes:
-    """A tar archive with the one file /pause."""
+    """A tar archive with the one file /busybox: by that name alone it takes the applet from its first argument."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        entry = tarfile.TarInfo("pause")
+        entry = tarfile.TarInfo("busybox")
         entry.size, entry.mode = len(program), 0o755
         tar.addfile(entry, io.BytesIO(program))
     return buffer.getvalue()
