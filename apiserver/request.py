@@ -146,7 +146,7 @@ class Request:
     @property
     def client_certificate(self) -> bytes | None:
         """The client's certificate as DER, verified against the client CA by TLS, or None."""
-        der: bytes | None = self.scope.get("client_certificate")
+        der: bytes | None = self.scope.get("state", {}).get(CLIENT_CERTIFICATE)
         return der
 
     @property

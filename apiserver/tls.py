@@ -1,7 +1,7 @@
 """uvicorn's protocols, taught to hand the client's certificate to the application.
 
-`scope["client_certificate"]` is the certificate as DER, already verified against the client CA during the handshake; it is
-missing when the client showed none.
+`scope["state"][CLIENT_CERTIFICATE]` is the certificate as DER, already verified against the client CA during the handshake,
+or None when the client showed none. uvicorn copies a connection's state into the scope of each request.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from apiserver.request import CLIENT_CERTIFICATE
+
 
 def _certificate(transport: Any) -> bytes | None:
     tls = transport.get_extra_info("ssl_object")
@@ -19,26 +21,16 @@ def _certificate(transport: Any) -> bytes | None:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with the client's certificate in the scope."""
-
-    client_certificate: bytes | None = None
+    """HTTP/1.1 with the client's certificate in the scope's state."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.client_certificate = _certificate(transport)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        if self.client_certificate is not None:
-            self.scope["client_certificate"] = self.client_certificate  # type: ignore[typeddict-unknown-key]
+        self.app_state = {**self.app_state, CLIENT_CERTIFICATE: _certificate(transport)}
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """WebSocket with the client's certificate in the scope."""
+    """WebSocket with the client's certificate in the scope's state."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        certificate = _certificate(transport)
-        if certificate is not None:
-            # uvicorn copies app_state into every scope; the chain reads the scope alone.
-            self.app_state = dict(self.app_state) | {"client_certificate": certificate}
+        self.app_state = {**self.app_state, CLIENT_CERTIFICATE: _certificate(transport)}

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import multiprocessing.synchronize
 import signal
 import threading
-import time
-from multiprocessing.connection import wait
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from apiserver import server
@@ -19,18 +18,25 @@ from apiserver.options import Options
 
 log = logging.getLogger("apiserver.workers")
 
-_READY_SECONDS = 60.0
+FORMAT = "%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s"
 _PAUSE = 1.0
 """Seconds before a worker that died is replaced."""
 _STOP_SECONDS = 30.0
 _context = multiprocessing.get_context("spawn")
 
 
-def _work(options: Options, ready: multiprocessing.synchronize.Event) -> None:
-    logging.basicConfig(
-        level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s"
-    )
-    server.run(options, ready.set)
+def _work(options: Options, ready: Connection) -> None:
+    logging.basicConfig(level=options.log_level.upper(), format=FORMAT)
+    server.run(options, lambda: ready.send(True))
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One child and the pipe on which it says, once, that it serves."""
+
+    process: BaseProcess
+    pipe: Connection
+    ready: bool = False
 
 
 class Workers:
@@ -39,47 +45,60 @@ class Workers:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.stopping = threading.Event()
-        self.processes: list[BaseProcess] = []
+        self.workers: list[Worker] = []
+        self._announced = False
 
-    def _start(self) -> multiprocessing.synchronize.Event:
-        ready = _context.Event()
-        process = _context.Process(target=_work, args=(self.options, ready))
+    def _start(self) -> None:
+        ours, theirs = _context.Pipe(duplex=False)
+        process = _context.Process(target=_work, args=(self.options, theirs))
         process.start()
-        self.processes.append(process)
-        return ready
+        theirs.close()
+        self.workers.append(Worker(process, ours))
 
     def run(self) -> None:
         """Keep `options.workers` workers running until told to stop."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop())
-        events = [self._start() for _ in range(self.options.workers)]
-        if all(event.wait(_READY_SECONDS) for event in events):
+        for _ in range(self.options.workers):
+            self._start()
+        while self.workers:
+            silent = [worker.pipe for worker in self.workers if not worker.ready]
+            wait([*silent, *(worker.process.sentinel for worker in self.workers)])
+            self._look()
+
+    def _look(self) -> None:
+        """Take note of workers that have become ready or have ended."""
+        for worker in tuple(self.workers):
+            if not worker.process.is_alive():
+                self._replace(worker)
+            elif not worker.ready and worker.pipe.poll():
+                worker.ready = True
+        if not self._announced and all(worker.ready for worker in self.workers):
+            self._announced = True
             server.announce()
-        while self.processes:
-            wait([process.sentinel for process in self.processes])
-            for process in [each for each in self.processes if not each.is_alive()]:
-                self.processes.remove(process)
-                if not self.stopping.is_set():
-                    log.error("worker %s ended with code %s; starting another", process.pid, process.exitcode)
-                    self.stopping.wait(_PAUSE)
-                    if not self.stopping.is_set():
-                        self._start()
+
+    def _replace(self, worker: Worker) -> None:
+        self.workers.remove(worker)
+        worker.pipe.close()
+        if self.stopping.is_set():
+            return
+        log.error("worker %s ended with code %s; starting another", worker.process.pid, worker.process.exitcode)
+        if not self.stopping.wait(_PAUSE):
+            self._start()
 
     def _stop(self) -> None:
         self.stopping.set()
-        for process in self.processes:
-            process.terminate()
+        for worker in self.workers:
+            worker.process.terminate()
         killer = threading.Timer(_STOP_SECONDS, self._kill)
         killer.daemon = True
         killer.start()
 
     def _kill(self) -> None:
-        for process in self.processes:
-            process.kill()
+        for worker in self.workers:
+            worker.process.kill()
 
 
 def run(options: Options) -> None:
     """Run the parent and its workers."""
-    started = time.monotonic()
     Workers(options).run()
-    log.info("stopped after %.0f s", time.monotonic() - started)

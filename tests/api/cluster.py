@@ -122,10 +122,16 @@ class Cluster:
         process = self._spawn(self.name, self.server_arguments())
         wait_for(process, f"{self.url}/readyz", self.pki / "ca.crt", self.folder / f"{self.name}.log")
 
-    def children(self, name: str) -> list[int]:
-        """The process ids below one process."""
+    def workers(self, name: str) -> list[int]:
+        """The process ids of the workers below a server's parent."""
         pid = self.processes[name].pid
-        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        found = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        workers = []
+        for each in found:
+            with contextlib.suppress(FileNotFoundError):
+                if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes():
+                    workers.append(each)
+        return workers
 
     def stop(self, name: str, number: int = signal.SIGTERM, seconds: float = 20) -> int:
         """Stop one process; return its exit code."""

@@ -1,5 +1,6 @@
 """The process: several servers on one etcd, workers, restarts, loss of etcd, graceful ends."""
 
+import os
 import shutil
 import signal
 import tempfile
@@ -160,8 +161,15 @@ def test_several_workers_share_a_port_and_one_that_dies_is_replaced(own: Cluster
             with connect(other) as client:
                 Api(client).post(PATH, configmap(f"w{index}"))
                 assert Api(client).get(f"{PATH}/w{index}")
+        old = other.workers("apiserver-2")
+        os.kill(old[0], signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            young = other.workers("apiserver-2")
+            if len(young) == 2 and young != old:
+                break
+        assert len(young) == 2 and old[1] in young and old[0] not in young
         with connect(other) as client:
             assert len(Api(client).get(PATH)["items"]) == 12
-        assert len(other.children("apiserver-2")) >= 2
     finally:
         assert other.stop("apiserver-2") == 0
