@@ -24,6 +24,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 JSON = "application/json"
+CLIENT_CERTIFICATE = "client_certificate"
+"""Where `apiserver.tls` puts the caller's certificate in the scope's state."""
 MAX_BODY = 3 * 1024 * 1024
 """Bytes a request body may have; past it the answer is 413 (etcd's own limit is half of it)."""
 
