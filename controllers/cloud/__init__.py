@@ -1,0 +1,1 @@
+"""The cloud controller manager: what a cluster asks of the infrastructure it runs on."""

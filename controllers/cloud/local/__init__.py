@@ -1,0 +1,1 @@
+"""The provider that needs no vendor: HAProxy processes on an address pool, image files as disks, all on one machine."""

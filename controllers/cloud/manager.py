@@ -1,0 +1,74 @@
+"""Runs the cloud controllers that the provider has parts for, while it is the leader."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from api import resources
+from client.command import Commands
+from client.controller import Context, Controller
+from client.daemon import Daemon, identity
+from client.events import EventRecorder
+from client.informer import InformerFactory
+from client.leader import LeaderElector
+from client.lister import Lister
+from client.rest import ApiClient
+from controllers.cloud.attacher import Attacher
+from controllers.cloud.nodes import CloudNodes
+from controllers.cloud.provider import CloudProvider, Settings
+from controllers.cloud.providers import PROVIDERS
+from controllers.cloud.provisioner import Provisioner
+from controllers.cloud.service import ServiceLoadBalancers
+
+LEASE = "cloud-controller-manager"
+
+
+def settings_of(flags: argparse.Namespace, nodes: Lister | None = None) -> Settings:
+    """A provider's settings from the flags."""
+
+    def addresses(node: str) -> list[str]:
+        found = nodes.get(node) if nodes is not None else None
+        listed = ((found or {}).get("status") or {}).get("addresses") or ()
+        return [a["address"] for a in listed if a.get("type") == "InternalIP"]
+
+    return Settings(flags.state_dir, flags.load_balancer_pool, flags.load_balancer_interface, addresses)
+
+
+async def serve(daemon: Daemon, flags: argparse.Namespace) -> None:
+    """Run until cancelled. Raises LostLeadership when the Lease is lost."""
+    async with ApiClient.from_kubeconfig(flags.kubeconfig, "cloudlet-cloud") as client:
+
+        async def work() -> None:
+            await _run(daemon, client, flags)
+
+        if not flags.leader_elect:
+            await work()
+            return
+        daemon.ready()  # a stand-by is ready, too: it waits for the Lease
+        await LeaderElector(client, LEASE, identity()).run(work)
+
+
+async def _run(daemon: Daemon, client: ApiClient, flags: argparse.Namespace) -> None:
+    context = Context(client, InformerFactory(client), EventRecorder(client, "cloudlet-cloud"))
+    nodes = context.informers.informer(resources.NODES).lister
+    provider = PROVIDERS[flags.provider](settings_of(flags, nodes), Commands())
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(context.recorder.run())
+        controllers = _controllers(context, provider)
+        tasks.create_task(context.informers.run())
+        for controller in controllers:
+            tasks.create_task(controller.run(), name=controller.name)
+        await context.informers.wait_synced()
+        daemon.ready()
+
+
+def _controllers(context: Context, provider: CloudProvider) -> list[Controller]:
+    found: list[Controller] = []
+    if provider.load_balancers:
+        found.append(ServiceLoadBalancers(context, provider.load_balancers))
+    if provider.disks:
+        found += [Provisioner(context, provider.disks), Attacher(context, provider.disks)]
+    if provider.instances:
+        found.append(CloudNodes(context, provider.instances))
+    return found

@@ -1,0 +1,31 @@
+"""The flags of `cloudlet-cloud`. Names are the cloud controller manager's where it has one."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from controllers.cloud.providers import PROVIDERS
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The flags as attributes; exits with a usage message when they are wrong."""
+    parser = argparse.ArgumentParser(
+        "cloudlet-cloud", description="Load balancers, disks and node facts of the provider."
+    )
+    parser.add_argument("--kubeconfig", help="how to reach the API server")
+    parser.add_argument("--provider", default="local", choices=sorted(PROVIDERS))
+    parser.add_argument(
+        "--state-dir", type=Path, required=True, metavar="DIR", help="where disks and balancers are kept"
+    )
+    parser.add_argument("--load-balancer-pool", default="10.98.1.0/24", metavar="CIDR", help="addresses for Services")
+    parser.add_argument("--load-balancer-interface", default="cloudlet0", metavar="DEVICE", help="what carries them")
+    parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--health-port", type=int, default=0, metavar="PORT", help="0 for any free one")
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    parser.add_argument("--cleanup", action="store_true", help="remove every load balancer and disk, then end")
+    options = parser.parse_args(argv)
+    if not options.cleanup and not options.kubeconfig:
+        parser.error("--kubeconfig is required")
+    return options
