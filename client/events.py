@@ -1,7 +1,8 @@
 """Events: what a component tells people about an object. Never blocks, never fails its caller.
 
-The same event again raises `count` on the one Event object instead of writing another. What cannot be queued or written in
-time is dropped and counted in the log.
+The same event again raises `count` on the one Event object instead of writing another. Events of one object are written in
+order, those of different objects beside each other. What cannot be queued or written in time is dropped and counted in the
+log.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from client.backoff import Backoff
 from client.rest import ApiClient
 
 EventType = Literal["Normal", "Warning"]
-_QUEUE_LIMIT = 1000
+_QUEUE_LIMIT = 5000
+_WRITERS = 8
 _REMEMBERED = 4096
 _ATTEMPTS = 5
 
@@ -32,7 +34,7 @@ class EventRecorder:
 
     def __init__(self, client: ApiClient, component: str, host: str = "") -> None:
         self._client, self._component, self._host = client, component, host
-        self._queue: asyncio.Queue[Object] = asyncio.Queue(_QUEUE_LIMIT)
+        self._lanes: list[asyncio.Queue[Object]] = [asyncio.Queue() for _ in range(_WRITERS)]
         self._seen: OrderedDict[tuple[str, ...], Object] = OrderedDict()
         self._log = structlog.get_logger("events")
         self._dropped = 0
@@ -66,11 +68,17 @@ class EventRecorder:
             "reportingComponent": self._component,
             "reportingInstance": self._host,
         }
-        try:
-            self._queue.put_nowait(event)
-        except asyncio.QueueFull:
+        if self.waiting >= _QUEUE_LIMIT:
             self._dropped += 1
-            self._log.warning("event dropped, the queue is full", dropped=self._dropped, reason=reason)
+            if self._dropped.bit_count() == 1:  # a log that fills as fast as the queue would help nobody
+                self._log.warning("events dropped, the queue is full", dropped=self._dropped, reason=reason)
+            return
+        self._lanes[hash(involved["uid"] or involved["name"]) % _WRITERS].put_nowait(event)
+
+    @property
+    def waiting(self) -> int:
+        """How many events have not been taken up for writing yet."""
+        return sum(lane.qsize() for lane in self._lanes)
 
     def named(self, component: str) -> EventRecorder:
         """The same queue and writer for another component of this process."""
@@ -80,10 +88,17 @@ class EventRecorder:
 
     async def run(self) -> None:
         """Write events until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for number, lane in enumerate(self._lanes):
+                tasks.create_task(self._drain(lane), name=f"events {number}")
+
+    async def _drain(self, lane: asyncio.Queue[Object]) -> None:
         while True:
-            event = await self._queue.get()
-            await self._try_to_write(event)
-            self._queue.task_done()
+            event = await lane.get()
+            try:
+                await self._try_to_write(event)
+            finally:
+                lane.task_done()
 
     async def _try_to_write(self, event: Object) -> None:
         backoff = Backoff(first=0.5, longest=8)
@@ -120,4 +135,4 @@ class EventRecorder:
         """Give what is queued a last chance to be written before the process ends; `run` must still be running."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                await self._queue.join()
+                await asyncio.gather(*(lane.join() for lane in self._lanes))

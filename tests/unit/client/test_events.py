@@ -6,7 +6,9 @@ import asyncio
 
 import httpx
 import orjson
+import pytest
 
+from api.types import Object, Resource
 from client.clock import settle
 from client.events import EventRecorder
 from client.rest import ApiClient
@@ -50,7 +52,44 @@ async def test_a_repeated_event_raises_the_count(server: FakeServer, api: ApiCli
 
 async def test_too_many_events_are_dropped_not_waited_for(api: ApiClient) -> None:
     recorder = EventRecorder(api, "kubelet")
-    for number in range(2000):
+    for number in range(6000):
         recorder.event(pod("a"), "Normal", "Pulled", str(number))
     await settle()
-    assert recorder._queue.qsize() == 1000
+    assert recorder.waiting == 5000
+
+
+async def test_events_of_one_object_keep_their_order(server: FakeServer, api: ApiClient) -> None:
+    server.serve = _echo
+    recorder = EventRecorder(api, "kubelet")
+    for number in range(20):
+        for name in ("a", "b", "c"):
+            recorder.event(pod(name), "Normal", "Step", str(number))
+    await _run(recorder)
+    events = [orjson.loads(r.content) for r in server.requests]
+    for name in ("a", "b", "c"):
+        steps = [e["message"] for e in events if e["involvedObject"]["uid"] == f"uid-{name}"]
+        assert steps == [str(n) for n in range(20)]
+
+
+async def test_a_slow_write_holds_up_its_own_object_only(api: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck, written = asyncio.Event(), []
+
+    async def create(resource: Resource, event: Object, namespace: str) -> Object:
+        if event["involvedObject"]["name"] == "a":
+            await stuck.wait()
+        written.append(event["involvedObject"]["name"])
+        return event
+
+    monkeypatch.setattr(api, "create", create)
+    recorder = EventRecorder(api, "kubelet")
+    running = asyncio.ensure_future(recorder.run())
+    for number in range(16):  # more objects than writers: at least one other has a lane of its own
+        recorder.event(pod("a" if number == 0 else f"b{number}"), "Normal", "Step", "1")
+    await settle()
+    assert written
+    assert "a" not in written
+    stuck.set()
+    await recorder.flush()
+    assert len(written) == 16
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
