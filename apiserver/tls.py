@@ -31,6 +31,12 @@ class HttpProtocol(HttpToolsProtocol):
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """WebSocket with the client's certificate in the scope's state."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # kubectl's port-forward offers "SPDY/3.1+portforward.k8s.io": no token by RFC 6455, so the library would refuse
+        # the handshake while parsing what the application alone decides.
+        setattr(self.conn, "process_subprotocol", lambda headers: None)  # noqa: B010
+
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.app_state = {**self.app_state, CLIENT_CERTIFICATE: _certificate(transport)}

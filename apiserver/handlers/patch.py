@@ -9,6 +9,7 @@ from api import errors, kinds, merge
 from api.types import Object, Resource
 from apiserver import body, metadata, params, present
 from apiserver.core import Core, key_of
+from apiserver.handlers import apply as apply_
 from apiserver.handlers import write
 from apiserver.request import Reply, Request
 
@@ -53,7 +54,7 @@ async def patch(core: Core, request: Request, resource: Resource) -> Reply:
     """PATCH of an object or of its status."""
     kind = media_type(request)
     if kind == APPLY_PATCH:
-        raise errors.UnsupportedMediaType("server-side apply is not served yet")
+        return await apply_.apply(core, request, resource)
     options = params.write_options(request, "PatchOptions")
     raw = await request.read()
     data, twice = body.parse(raw, body.JSON)

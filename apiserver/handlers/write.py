@@ -8,7 +8,7 @@ import orjson
 
 from api import errors, resources, validation
 from api.types import Object, Resource
-from apiserver import body, codec, metadata, params, present
+from apiserver import body, codec, managed, metadata, params, present
 from apiserver.core import Core, key_of
 from apiserver.params import WriteOptions
 from apiserver.plugins import AdmissionRequest
@@ -72,8 +72,10 @@ async def create(core: Core, request: Request, resource: Resource) -> Reply:
     return present.one(request, resource, result.data, 201)
 
 
-async def store_new(core: Core, request: Request, resource: Resource, obj: Object, options: WriteOptions) -> Result:
-    """Admit, validate and store a decoded object that should not exist yet."""
+async def store_new(
+    core: Core, request: Request, resource: Resource, obj: Object, options: WriteOptions, applied: Object | None = None
+) -> Result:
+    """Admit, validate and store a decoded object that should not exist yet. `applied`: the patch of an applier."""
     metadata.check_place(resource, obj, request.info.namespace, request.info.name)
     generated = not obj["metadata"].get("name") and bool(obj["metadata"].get("generateName"))
     plan = strategy(resource)
@@ -85,6 +87,10 @@ async def store_new(core: Core, request: Request, resource: Resource, obj: Objec
     )  # fmt: skip
     try:
         await _admit_new(core, asked, resource, obj)
+        if applied is not None:
+            managed.applied_new(resource, obj, applied, options.manager)
+        else:
+            managed.created(resource, obj, options.manager)
         if options.dry_run:
             return await _tried(core, resource, obj)
         return await _insert(core, resource, obj, _NAME_ATTEMPTS if generated else 1)
@@ -151,9 +157,19 @@ async def update(core: Core, request: Request, resource: Resource) -> Reply:
 
 
 async def prepared(
-    core: Core, request: Request, resource: Resource, new: Object, old: Object, options: WriteOptions, kind: str
+    core: Core,
+    request: Request,
+    resource: Resource,
+    new: Object,
+    old: Object,
+    options: WriteOptions,
+    kind: str,
+    applied: Object | None = None,
 ) -> Object:
-    """The object to store in place of `old`: strategy, admission, validation. Raises Remove when its last finalizer went."""
+    """The object to store in place of `old`: strategy, admission, validation, ownership.
+
+    `applied` is the patch of an applier. Raises Remove when the last finalizer of a deleted object went.
+    """
     plan = strategy(resource)
     subresource = request.info.subresource
     metadata.keep_fixed(resource, new, old)
@@ -174,6 +190,11 @@ async def prepared(
     except BaseException:
         await undo(asked)
         raise
+    manager = options.manager
+    if applied is not None:
+        managed.applied(resource, new, old, applied, manager, subresource, force=options.force)
+    else:
+        managed.updated(resource, new, old, manager, subresource)
     if options.dry_run:
         raise Unchanged(new)
     if finished(resource, new, old):
