@@ -157,7 +157,10 @@ class PersistentVolumeClaimResize:
         name = old["spec"].get("storageClassName") or ""
         storage_class = self._lookup.get(STORAGECLASSES, "", name) if name else None
         if not (storage_class or {}).get("allowVolumeExpansion"):
-            why = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize"
+            why = (
+                "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc "
+                "must support resize"
+            )
             raise errors.forbidden(request.resource, request.name, why)
 
 

@@ -6,7 +6,7 @@ Source: Kubernetes, "Limit Ranges". Quantities are compared as exact decimals; m
 from collections.abc import Iterator
 from decimal import Decimal
 
-from api import errors, quantity
+from api import errors, pods, quantity, quota
 from api.resources import LIMITRANGES, PERSISTENTVOLUMECLAIMS, PODS
 from api.types import Object
 from apiserver.admission.podspec import containers, is_mirror
@@ -46,6 +46,7 @@ class LimitRanger:
             return
         if not request.subresource:
             apply_defaults(items, pod)
+            pod.setdefault("status", {})["qosClass"] = pods.qos_class(pod)
         _refuse(request, [broken for item in items for broken in pod_violations(item, pod)])
 
 
@@ -110,7 +111,9 @@ def claim_violations(item: Object, claim: Object) -> list[str]:
     for name, bound in (item.get("max") or {}).items():
         given = requests.get(name)
         if given is not None and given > quantity.parse(bound):
-            found.append(f"maximum {name} usage per PersistentVolumeClaim is {bound}, but request is {_text(given)}")
+            found.append(
+                f"maximum {name} usage per PersistentVolumeClaim is {bound}, but request is {quota.text(name, given)}"
+            )
     return found
 
 
@@ -163,9 +166,9 @@ def _below(name: str, kind: str, bound: str, request: Decimal | None, limit: Dec
         return [f"minimum {name} usage per {kind} is {bound}.  No request is specified"]
     found = []
     if request < least:
-        found.append(f"minimum {name} usage per {kind} is {bound}, but request is {_text(request)}")
+        found.append(f"minimum {name} usage per {kind} is {bound}, but request is {quota.text(name, request)}")
     if limit is not None and limit < least:
-        found.append(f"minimum {name} usage per {kind} is {bound}, but limit is {_text(limit)}")
+        found.append(f"minimum {name} usage per {kind} is {bound}, but limit is {quota.text(name, limit)}")
     return found
 
 
@@ -175,9 +178,9 @@ def _above(name: str, kind: str, bound: str, request: Decimal | None, limit: Dec
         return [f"maximum {name} usage per {kind} is {bound}.  No limit is specified"]
     found = []
     if limit > most:
-        found.append(f"maximum {name} usage per {kind} is {bound}, but limit is {_text(limit)}")
+        found.append(f"maximum {name} usage per {kind} is {bound}, but limit is {quota.text(name, limit)}")
     if request is not None and request > most:
-        found.append(f"maximum {name} usage per {kind} is {bound}, but request is {_text(request)}")
+        found.append(f"maximum {name} usage per {kind} is {bound}, but request is {quota.text(name, request)}")
     return found
 
 
@@ -189,12 +192,3 @@ def _ratio(name: str, kind: str, ratio: str, request: Decimal | None, limit: Dec
         return [f"{head} no limit is specified or limit is 0"]
     given = limit / request
     return [f"{head} provided ratio is {given:f}"] if given > quantity.parse(ratio) else []
-
-
-def _text(amount: Decimal) -> str:
-    return quantity.canonical(_plain(amount))
-
-
-def _plain(amount: Decimal) -> str:
-    thousandths = amount * 1000
-    return str(int(amount)) if amount == amount.to_integral_value() else f"{int(thousandths.to_integral_value())}m"

@@ -73,9 +73,8 @@ class NodeRestriction:
                 raise _refused(request, f'node "{node}" can only evict pods with spec.nodeName set to itself')
         elif request.subresource == "status":
             if (request.old or {}).get("spec", {}).get("nodeName") != node:
-                raise _refused(
-                    request, f'node "{node}" can only update pod status for pods with spec.nodeName set to itself'
-                )
+                why = "pod status for pods with spec.nodeName set to itself"
+                raise _refused(request, f'node "{node}" can only update {why}')
             labels = [((obj or {}).get("metadata") or {}).get("labels") or {} for obj in (request.old, request.object)]
             if labels[0] != labels[1]:
                 raise _refused(request, f'node "{node}" cannot update labels through pod status')

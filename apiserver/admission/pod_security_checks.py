@@ -156,8 +156,12 @@ def host_probes(meta: Object, spec: Object) -> Finding | None:
 def apparmor(meta: Object, spec: Object) -> Finding | None:
     """The runtime's AppArmor profile or one of the node, not none."""
     annotations = meta.get("annotations") or {}
-    bad = [f'annotation "{key}={value}"' for key, value in annotations.items()
-           if key.startswith(_APPARMOR) and value not in ("", "runtime/default") and not value.startswith("localhost/")]  # fmt: skip
+    profiles = {key: value for key, value in annotations.items() if key.startswith(_APPARMOR)}
+    bad = [
+        f'annotation "{key}={value}"'
+        for key, value in profiles.items()
+        if value not in ("", "runtime/default") and not value.startswith("localhost/")
+    ]
     bad += [
         who for who, context in _contexts(spec) if (context.get("appArmorProfile") or {}).get("type") == "Unconfined"
     ]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
@@ -15,7 +17,25 @@ from api import errors
 from apiserver.request import Reply, Request
 
 OPEN_TIMEOUT = 15.0
+SUBPROTOCOL = "Sec-WebSocket-Protocol"
 _REASON_MAX = 120
+
+
+class AnyProtocol(ClientConnection):
+    """A connection that takes the subprotocol the far side has chosen as it stands.
+
+    The library checks names against RFC 6455, which `SPDY/3.1+portforward.k8s.io` does not follow; client and kubelet agree
+    on it all the same.
+    """
+
+    def __init__(self, protocol: ClientProtocol, **settings: Any) -> None:
+        super().__init__(protocol, **settings)
+        setattr(protocol, "process_subprotocol", _as_it_stands)  # noqa: B010 a method of one object
+
+
+def _as_it_stands(headers: Headers) -> Subprotocol | None:
+    found = headers.get(SUBPROTOCOL)
+    return Subprotocol(found) if found else None
 
 
 async def pass_through(
@@ -25,13 +45,13 @@ async def pass_through(
 
     Returns the far side's answer when it refuses the handshake. Raises ServiceUnavailable when it cannot be reached.
     """
-    offered = [Subprotocol(protocol) for protocol in request.scope.get("subprotocols") or ()]
+    offered = ", ".join(request.scope.get("subprotocols") or ())
     try:
         far = await connect(
             url,
             ssl=context,
-            subprotocols=offered or None,
-            additional_headers=list(headers),
+            additional_headers=[*headers, *([(SUBPROTOCOL, offered)] if offered else [])],
+            create_connection=AnyProtocol,
             compression=None,
             max_size=None,
             open_timeout=OPEN_TIMEOUT,

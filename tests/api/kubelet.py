@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from apiserver.tls import WebSocketProtocol
 from tests.api.cluster import HOST, free_port
 
 EXEC_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
@@ -102,11 +103,12 @@ def serve(app: object, port: int, pki: Path | None = None) -> Iterator[None]:
         port=port,
         log_config=None,
         lifespan="off",
-        ws="websockets-sansio",
+        ws=WebSocketProtocol,
         timeout_graceful_shutdown=1,
+        loop="asyncio",
+        headers=[("connection", "close")],
         **tls,  # type: ignore[arg-type]
     )
-    server = uvicorn.Server(config)
     started = threading.Event()
 
     class Signalling(uvicorn.Server):

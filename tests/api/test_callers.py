@@ -54,7 +54,9 @@ def test_a_wrong_token_is_unauthorized_even_where_anonymous_callers_may_go(clust
         assert (refused["reason"], refused["message"]) == ("Unauthorized", "Unauthorized")
 
 
-def test_a_requested_token_is_its_accounts_and_nothing_more(cluster: Cluster, api: Api, core: str, namespace: str) -> None:
+def test_a_requested_token_is_its_accounts_and_nothing_more(
+    cluster: Cluster, api: Api, core: str, namespace: str
+) -> None:
     request = {"spec": {"expirationSeconds": 700}}
     answer = api.post(f"{core}/serviceaccounts/default/token", request)
     assert answer["kind"] == "TokenRequest"
@@ -107,7 +109,9 @@ def test_the_issuers_keys_verify_its_tokens(cluster: Cluster, api: Api, core: st
         keys = jwt.PyJWKSet.from_dict(caller.get("/openid/v1/jwks"))
     assert configuration["jwks_uri"].endswith("/openid/v1/jwks")
     key = keys[jwt.get_unverified_header(token)["kid"]]
-    claims = jwt.decode(token, key, algorithms=["RS256"], audience=configuration["issuer"], issuer=configuration["issuer"])
+    claims = jwt.decode(
+        token, key, algorithms=["RS256"], audience=configuration["issuer"], issuer=configuration["issuer"]
+    )
     assert claims["kubernetes.io"]["serviceaccount"]["name"] == "default"
 
 
@@ -115,7 +119,9 @@ def test_a_bootstrap_token_makes_certificate_requests_and_nothing_else(cluster: 
     fields = {"token-id": "abc123", "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true"}
     data = {key: base64.b64encode(value.encode()).decode() for key, value in fields.items()}
     path = "/api/v1/namespaces/kube-system/secrets"
-    api.post(path, {"metadata": {"name": "bootstrap-token-abc123"}, "type": "bootstrap.kubernetes.io/token", "data": data})
+    api.post(
+        path, {"metadata": {"name": "bootstrap-token-abc123"}, "type": "bootstrap.kubernetes.io/token", "data": data}
+    )
     try:
         with with_token(cluster, "abc123.0123456789abcdef") as caller:
             assert caller.get("/api/v1/namespaces", expect=403)["message"].startswith(
@@ -133,16 +139,24 @@ def test_who_may_impersonate_acts_as_somebody_else(api: Api) -> None:
     found = who(api, headers)
     assert (found["username"], found["groups"]) == ("alice", ["devs", "system:authenticated"])
     refused = api.ask("GET", "/api/v1/nodes", expect=403, headers=headers)
-    assert refused["message"] == 'nodes is forbidden: User "alice" cannot list resource "nodes" in API group "" at the cluster scope'
+    assert (
+        refused["message"]
+        == 'nodes is forbidden: User "alice" cannot list resource "nodes" in API group "" at the cluster scope'
+    )
 
 
 def test_who_may_not_impersonate_is_told_so(cluster: Cluster) -> None:
     with connect(cluster, "kube-scheduler") as client:
         refused = Api(client).ask("GET", "/api/v1/nodes", expect=403, headers={"impersonate-user": "root"})
-        assert 'users "root" is forbidden: User "system:kube-scheduler" cannot impersonate resource "users"' in refused["message"]
+        assert (
+            'users "root" is forbidden: User "system:kube-scheduler" cannot impersonate resource "users"'
+            in refused["message"]
+        )
 
 
-@pytest.mark.parametrize("name", ["kube-scheduler", "kube-controller-manager", "kube-proxy", "cloud-controller-manager"])
+@pytest.mark.parametrize(
+    "name", ["kube-scheduler", "kube-controller-manager", "kube-proxy", "cloud-controller-manager"]
+)
 def test_every_component_may_list_what_it_watches(cluster: Cluster, name: str) -> None:
     wanted = {
         "kube-scheduler": ("/api/v1/pods", "/api/v1/nodes", "/apis/storage.k8s.io/v1/storageclasses"),

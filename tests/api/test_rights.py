@@ -16,7 +16,9 @@ READ_PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}
 AS_ALICE = {"impersonate-user": "alice"}
 
 
-def bind(api: Api, namespace: str, name: str, kind: str, user: str = "alice", expect: int = 201, **more: object) -> Object:
+def bind(
+    api: Api, namespace: str, name: str, kind: str, user: str = "alice", expect: int = 201, **more: object
+) -> Object:
     body = {
         "metadata": {"name": f"{name}-{secrets.token_hex(3)}"},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name},
@@ -49,7 +51,10 @@ def test_edit_and_view_are_aggregated(api: Api, core: str, namespace: str) -> No
 def test_an_aggregated_role_follows_the_roles_it_selects(api: Api) -> None:
     suffix = secrets.token_hex(3)
     label = {f"example.com/{suffix}": "true"}
-    whole = {"metadata": {"name": f"whole-{suffix}"}, "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": label}]}}
+    whole = {
+        "metadata": {"name": f"whole-{suffix}"},
+        "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": label}]},
+    }
     part = {"metadata": {"name": f"part-{suffix}", "labels": label}, "rules": [READ_PODS]}
     path = f"{RBAC}/clusterroles"
     api.post(path, whole)
@@ -170,7 +175,9 @@ def test_a_kubelet_reads_what_its_pods_refer_to(api: Api, core: str, kubelet: Ap
         assert refused["message"].endswith("no relationship found between node 'node-a' and this object")
         kubelet.get(f"{core}/{kind}", expect=403)
     kubelet.get(f"{core}/pods/p")
-    token = {"spec": {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "p", "uid": made["metadata"]["uid"]}}}
+    token = {
+        "spec": {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "p", "uid": made["metadata"]["uid"]}}
+    }
     kubelet.post(f"{core}/serviceaccounts/default/token", token)
     kubelet.post(f"{core}/serviceaccounts/default/token", {"spec": {}}, expect=403)
     api.delete(f"{core}/pods/p", gracePeriodSeconds=0)
@@ -190,8 +197,12 @@ def test_a_kubelet_changes_the_status_of_its_own_pods_only(api: Api, core: str, 
 def test_a_kubelet_leaves_taints_and_protected_labels_alone(api: Api, kubelet: Api) -> None:
     kubelet.post("/api/v1/nodes", {"metadata": {"name": "node-a"}})
     try:
-        kubelet.patch("/api/v1/nodes/node-a", {"metadata": {"labels": {"kubernetes.io/hostname": "a", "example.com/x": "y"}}})
-        kubelet.patch("/api/v1/nodes/node-a", {"metadata": {"labels": {"node-restriction.kubernetes.io/x": "y"}}}, expect=403)
+        kubelet.patch(
+            "/api/v1/nodes/node-a", {"metadata": {"labels": {"kubernetes.io/hostname": "a", "example.com/x": "y"}}}
+        )
+        kubelet.patch(
+            "/api/v1/nodes/node-a", {"metadata": {"labels": {"node-restriction.kubernetes.io/x": "y"}}}, expect=403
+        )
         kubelet.patch("/api/v1/nodes/node-a", {"metadata": {"labels": {"kubernetes.io/secret": "y"}}}, expect=403)
         kubelet.patch("/api/v1/nodes/node-a", {"spec": {"taints": None}}, expect=403)
         kubelet.delete("/api/v1/nodes/node-a", expect=403)

@@ -113,7 +113,9 @@ def test_parts_without_a_user_are_a_bad_request() -> None:
 
 
 def test_anonymous_stays_unauthenticated() -> None:
-    found = impersonated(CALLER, headers(("Impersonate-User", "system:anonymous")), Allows(("users", "system:anonymous")))
+    found = impersonated(
+        CALLER, headers(("Impersonate-User", "system:anonymous")), Allows(("users", "system:anonymous"))
+    )
     assert found is not None and found.groups == ("system:unauthenticated",)
 
 

@@ -32,7 +32,9 @@ def default_index() -> RbacIndex:
     return index
 
 
-def allowed(index: RbacIndex, who: User, verb: str, resource: str, namespace: str = "", name: str = "", group_: str = "") -> bool:
+def allowed(
+    index: RbacIndex, who: User, verb: str, resource: str, namespace: str = "", name: str = "", group_: str = ""
+) -> bool:
     asked = Attributes(who, verb, group_, "v1", resource, "", namespace, name)
     return RbacAuthorizer(index).authorize(asked).allowed
 
@@ -97,14 +99,19 @@ def test_changes_take_effect_at_once() -> None:
 def test_forbidden_is_worded_as_kubernetes_words_it() -> None:
     asked = Attributes(User("x"), "list", "", "v1", "pods", "", "y")
     error = forbidden(asked)
-    assert error.message == 'pods is forbidden: User "x" cannot list resource "pods" in API group "" in the namespace "y"'
+    assert (
+        error.message == 'pods is forbidden: User "x" cannot list resource "pods" in API group "" in the namespace "y"'
+    )
     assert error.details == {"kind": "pods"}
     asked = Attributes(User("x"), "get", "apps", "v1", "deployments", "scale", "", "web")
     assert forbidden(asked, "because").message == (
         'deployments.apps "web" is forbidden: User "x" cannot get resource "deployments/scale" in API group "apps" '
         "at the cluster scope: because"
     )
-    assert forbidden(Attributes(User("x"), "get", path="/metrics")).message == 'forbidden: User "x" cannot get path "/metrics"'
+    assert (
+        forbidden(Attributes(User("x"), "get", path="/metrics")).message
+        == 'forbidden: User "x" cannot get path "/metrics"'
+    )
 
 
 def test_default_roles_serve_their_components() -> None:

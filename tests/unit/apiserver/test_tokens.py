@@ -2,6 +2,7 @@
 
 import base64
 import timeit
+from datetime import UTC, datetime
 from typing import Any
 
 import jwt
@@ -98,7 +99,7 @@ def test_a_token_signed_by_another_key_is_refused() -> None:
 def test_no_algorithm_but_the_keys_own_is_accepted() -> None:
     setup = Setup()
     claims = jwt.decode(setup.token(), options={"verify_signature": False})
-    for forged in (jwt.encode(claims, None, algorithm="none"), jwt.encode(claims, "s" * 64, algorithm="HS256")):
+    for forged in (jwt.encode(claims, "", algorithm="none"), jwt.encode(claims, "s" * 64, algorithm="HS256")):
         with pytest.raises(BadToken):
             setup.verifier.verify(forged)
 
@@ -123,7 +124,7 @@ def test_a_token_dies_with_the_pod_it_is_bound_to(change: str) -> None:
     elif change == "replaced":
         setup.pod("pod-2")
     else:
-        ended = timestamp.datetime.fromtimestamp(setup.clock.now - 61, timestamp.UTC)
+        ended = datetime.fromtimestamp(setup.clock.now - 61, UTC)
         found = setup.lookup.get(PODS, "ns", "p")
         assert found is not None
         found["metadata"]["deletionTimestamp"] = timestamp.format(ended)
@@ -237,7 +238,11 @@ def test_a_bootstrap_token_that_does_not_hold_is_nobody(data: dict[str, str]) ->
 def test_the_token_file_is_csv() -> None:
     tokens = TokenFile(['s3cret,alice,1,"devs, ops"', "", "other,bob,2"])
     found = tokens.authenticate("s3cret")
-    assert found is not None and (found.name, found.uid, found.groups) == ("alice", "1", ("devs", "ops", "system:authenticated"))
+    assert found is not None and (found.name, found.uid, found.groups) == (
+        "alice",
+        "1",
+        ("devs", "ops", "system:authenticated"),
+    )
     assert tokens.authenticate("nonsense") is None
     with pytest.raises(BadTokenFile, match="line 1"):
         TokenFile(["only-a-token"])
@@ -251,7 +256,10 @@ def test_callers_are_found_by_what_they_show() -> None:
     assert authenticator.authenticate(None, "Bearer s3cret").name == "alice"
     assert authenticator.authenticate(None, f"Bearer {setup.token()}").name == "system:serviceaccount:ns:bot"
     encoded = base64.urlsafe_b64encode(b"s3cret").rstrip(b"=").decode()
-    assert authenticator.authenticate(None, "", f"v4.channel.k8s.io, base64url.bearer.authorization.k8s.io.{encoded}").name == "alice"
+    assert (
+        authenticator.authenticate(None, "", f"v4.channel.k8s.io, base64url.bearer.authorization.k8s.io.{encoded}").name
+        == "alice"
+    )
     with pytest.raises(Unauthorized) as caught:
         authenticator.authenticate(None, "Bearer wrong")
     assert caught.value.message == "Unauthorized"
