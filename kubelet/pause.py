@@ -5,6 +5,7 @@ As process 1 of a shared process namespace it must wait for children that are no
 
 from __future__ import annotations
 
+import asyncio
 import io
 import tarfile
 from pathlib import Path
@@ -32,10 +33,18 @@ def _busybox() -> bytes:
     raise RuntimeFault("there is no busybox to make the sandbox image of: install the package busybox-static")
 
 
-async def ensure(runtime: Runtime, reference: str) -> None:
-    """Make the image if it is missing. Raises RuntimeFault."""
-    if await runtime.image(reference) is None:
-        await runtime.load(reference, archive(_busybox()), [f"ENTRYPOINT {_json(COMMAND)}"])
+class PauseImage:
+    """The image, made at most once however many sandboxes ask for it at the same time."""
+
+    def __init__(self, runtime: Runtime, reference: str) -> None:
+        self._runtime, self._reference = runtime, reference
+        self._lock = asyncio.Lock()
+
+    async def ensure(self) -> None:
+        """Make the image if it is missing. Raises RuntimeFault."""
+        async with self._lock:
+            if await self._runtime.image(self._reference) is None:
+                await self._runtime.load(self._reference, archive(_busybox()), [f"ENTRYPOINT {_json(COMMAND)}"])
 
 
 def _json(words: tuple[str, ...]) -> str:

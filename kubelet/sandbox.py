@@ -83,6 +83,7 @@ class Sandboxes:
     def __init__(self, runtime: Runtime, network: PodNetwork, store: ContainerStore, settings: Settings) -> None:
         self._runtime, self._network, self._store, self._settings = runtime, network, store, settings
         self._wired: set[str] = set()
+        self._pause = pause.PauseImage(runtime, settings.pause_image)
         self._log = structlog.get_logger("sandbox")
 
     def is_wired(self, container_id: str) -> bool:
@@ -91,10 +92,10 @@ class Sandboxes:
 
     async def create(self, pod: Object) -> ContainerState:
         """A running, wired sandbox; one left half-made by an earlier life is finished. Raises RuntimeFault, NetworkFault."""
-        await pause.ensure(self._runtime, self._settings.pause_image)
         address = "" if podspec.is_host_network(pod) else self._network.take()
+        spec = sandbox_spec(pod, self._settings, address)
         try:
-            container_id = await self._runtime.create(sandbox_spec(pod, self._settings, address))
+            container_id = await self._create(spec)
         except NameTaken as taken:
             self._network.free(address)
             return await self._finish(pod, taken.container_id)
@@ -102,6 +103,14 @@ class Sandboxes:
             self._network.free(address)
             raise
         return await self._start(container_id)
+
+    async def _create(self, spec: ContainerSpec) -> str:
+        try:
+            return await self._runtime.create(spec)
+        except NotThere:
+            # The image is made when it is missed, not looked up before every pod.
+            await self._pause.ensure()
+            return await self._runtime.create(spec)
 
     async def _finish(self, pod: Object, container_id: str) -> ContainerState:
         state = await self._runtime.inspect(container_id)

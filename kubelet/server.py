@@ -70,7 +70,8 @@ class _Guard:
 
 
 def _status_response(error: ApiError) -> Response:
-    return JSONResponse(error.status(), status_code=error.code)
+    # Plain text, as Kubernetes' own kubelet answers: the API server makes the Status.
+    return PlainTextResponse(error.message, status_code=error.code)
 
 
 def self_signed(root: Path, node: str, addresses: tuple[str, ...]) -> tuple[str, str]:
