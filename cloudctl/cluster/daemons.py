@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from cloudctl.cluster.state import (
-    API_ADDRESS,
     DNS_ADDRESS,
     DNS_DOMAIN,
     LOAD_BALANCER_POOL,
@@ -114,7 +113,7 @@ def apiserver(cluster: Cluster) -> Spec:
         f"--etcd-certfile={keys / 'etcd' / 'apiserver-client.crt'}",
         f"--etcd-keyfile={keys / 'etcd' / 'apiserver-client.key'}",
         f"--bind-address={'127.0.0.1' if cluster.fake else '0.0.0.0'}",  # noqa: S104 - nodes and pods reach it too
-        f"--advertise-address={API_ADDRESS}",
+        f"--advertise-address={cluster.api_address}",
         f"--secure-port={cluster.decisions.port}",
         f"--tls-cert-file={keys / 'apiserver.crt'}",
         f"--tls-private-key-file={keys / 'apiserver.key'}",

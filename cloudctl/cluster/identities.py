@@ -12,7 +12,7 @@ import yaml
 
 from client import kubeconfig
 from cloudctl.cluster.pki import Authority, Leaf, ensure_service_account_key, peer_leaf, server_leaf
-from cloudctl.cluster.state import API_ADDRESS, DNS_DOMAIN, SERVICE_API_ADDRESS, Cluster
+from cloudctl.cluster.state import DNS_DOMAIN, SERVICE_API_ADDRESS, Cluster
 
 COMPONENTS = {
     "admin": Leaf("kubernetes-admin", ("system:masters",)),
@@ -35,7 +35,7 @@ def ensure(cluster: Cluster) -> list[str]:
     ensure_service_account_key(folder)
     local = ("127.0.0.1", "localhost", socket.gethostname())
     wanted = [
-        (authority, "apiserver", server_leaf("kube-apiserver", _server_names(local))),
+        (authority, "apiserver", server_leaf("kube-apiserver", _server_names((*local, cluster.api_address)))),
         (authority, "apiserver-kubelet-client", Leaf("kube-apiserver-kubelet-client", ("system:masters",))),
         (front, "front-proxy-client", Leaf("front-proxy-client")),
         (etcd, "server", peer_leaf("etcd", local)),
@@ -61,7 +61,7 @@ def ensure(cluster: Cluster) -> list[str]:
 
 def _server_names(local: tuple[str, ...]) -> tuple[str, ...]:
     service = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{DNS_DOMAIN}")
-    return (*local, *service, SERVICE_API_ADDRESS, API_ADDRESS)
+    return (*local, *service, SERVICE_API_ADDRESS)
 
 
 def _ensure_kubeconfig(cluster: Cluster, authority: Authority, who: str, leaf: Leaf) -> bool:

@@ -54,6 +54,7 @@ class Supervision:
         self._reader, self._writer = reader, writer
         self._changed = asyncio.Condition()
         self._error = ""
+        self._tolerated: dict[str, int] = {}
         self._listener: asyncio.Task[None] | None = None
 
     @classmethod
@@ -80,6 +81,7 @@ class Supervision:
         """Have a daemon running with these flags; `afresh` starts it again if it does already."""
         state = self.states.get(spec.name, {})
         running = state.get("state") in ("starting", "ready")
+        self._tolerated[spec.name] = state.get("restarts", 0) + ATTEMPTS - 1
         await self._request({"op": "start", "spec": spec.to_json()})
         if running and (afresh or state["argv"] != list(spec.argv)):
             await self._request({"op": "restart", "name": spec.name})
@@ -113,7 +115,7 @@ class Supervision:
         if self._error:
             raise ClusterError(self._error)
         state = self.states.get(name)
-        if state and state["state"] == "backoff" and state["restarts"] >= ATTEMPTS - 1:
+        if state and state["state"] == "backoff" and state["restarts"] >= self._tolerated.get(name, 0):
             raise ClusterError(f"{name} ends with code {state['exit_code']}:\n{tail(Path(state['log']))}")
         return bool(state and state["state"] == "ready")
 

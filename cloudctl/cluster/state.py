@@ -117,6 +117,11 @@ class Cluster:
         return f"https://127.0.0.1:{self.decisions.port}"
 
     @property
+    def api_address(self) -> str:
+        """Where pods and nodes find the API server."""
+        return API_ADDRESS
+
+    @property
     def node_names(self) -> list[str]:
         """The real nodes."""
         return [] if self.fake else [f"node-{i + 1}" for i in range(self.decisions.nodes)]

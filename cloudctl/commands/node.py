@@ -19,7 +19,7 @@ from cloudctl.session import Session, execute
 cli = family()
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_TAINT = re.compile(r"^(?P<key>[^=:]+)(=(?P<value>[^:]*))?(:(?P<effect>\w+))?(?P<minus>-)?$")
+_TAINT = re.compile(r"^(?P<key>[^=:]+?)(=(?P<value>[^:]*))?(:(?P<effect>\w+))?(?P<minus>-)?$")
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="NODE ...")]
 Selector = Annotated[str, typer.Option("--selector", "-l")]

@@ -136,14 +136,15 @@ class Supervisor:
 
     def _stop_next(self) -> None:
         """Stop the daemons of the highest order that still run; the rest follows as these exit."""
-        left = [p for p in self._processes.values() if p.state != "stopped"]
-        highest = max((p.spec.order for p in left), default=0)
-        for process in left:
-            if process.spec.order == highest and process.state != "stopping":
-                process.stop(time.monotonic())
-                self._tell(process)
-        if left and all(p.state == "stopped" for p in left):
-            self._stop_next()
+        while left := [p for p in self._processes.values() if p.state != "stopped"]:
+            highest = max(p.spec.order for p in left)
+            group = [p for p in left if p.spec.order == highest]
+            for process in group:
+                if process.state != "stopping":
+                    process.stop(time.monotonic())
+                    self._tell(process)
+            if any(p.state != "stopped" for p in group):
+                return
 
     # The control socket
 

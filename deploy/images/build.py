@@ -256,13 +256,27 @@ def build(engine: docker.DockerClient, image: Image, *, force: bool = False) -> 
     return True
 
 
+def remove(engine: docker.DockerClient) -> None:
+    """Remove the images that are there. Raises DockerException when one is in use."""
+    for image in IMAGES:
+        try:
+            engine.images.remove(image.name)
+        except ImageNotFound:
+            continue
+        sys.stdout.write(f"removed {image.name}\n")
+
+
 def main() -> int:
     """Make every image that is not there."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--force", action="store_true", help="make them even if they are up to date")
+    parser.add_argument("--remove", action="store_true", help="remove them instead")
     chosen = parser.parse_args()
     try:
         engine = docker.from_env(timeout=300)
+        if chosen.remove:
+            remove(engine)
+            return 0
         for image in IMAGES:
             made = build(engine, image, force=chosen.force)
             sys.stdout.write(f"{'made' if made else 'have'} {image.name}\n")
