@@ -109,7 +109,7 @@ def _describe(model: type[Model], error: ErrorDetails) -> str:
     names = ".".join(str(part) for part in loc if isinstance(part, str))
     target = f"Go struct field {owner}.{names}" if owner else "Go value"
     given = json_name(error["input"])
-    if kind in ("greater_than_equal", "less_than_equal", "int_from_float"):
+    if kind in ("greater_than_equal", "less_than_equal") or (kind == "int_type" and isinstance(error["input"], float)):
         given = f"number {error['input']}"
     return f"cannot unmarshal {given} into {target} of type {field}"
 

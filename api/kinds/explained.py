@@ -84,6 +84,7 @@ FIELDS: dict[str, str] = {
     "PodSpec.hostPID": "Whether the node's processes are seen.",
     "PodSpec.hostUsers": "Whether the node's user namespace is used.",
     "PodSpec.hostname": "The hostname, if it is not the pod's name.",
+    "PodSpec.hostnameOverride": "The hostname, whatever the pod's name and network say.",
     "PodSpec.imagePullSecrets": "Secrets with which images are pulled.",
     "PodSpec.initContainers": "Containers that run to their end one by one before the others start, or as sidecars beside them.",
     "PodSpec.nodeName": "The node; set by the scheduler.",
