@@ -262,7 +262,7 @@ def test_affinity_looks_into_selected_namespaces() -> None:
     cluster = Cluster(node("n1", zone="a"), node("n2", zone="b"))
     cluster.namespaces["other"] = {"team": "x"}
     cluster.run(pod("r", on="n1", namespace="other", labels={"app": "a"}))
-    teams = {"namespaceSelector": {"matchLabels": {"team": "x"}}}
+    teams: Object = {"namespaceSelector": {"matchLabels": {"team": "x"}}}
     assert cluster.feasible(pod(affinity=affinity(apart=[term()]))) == {"n1", "n2"}
     assert cluster.feasible(pod(affinity=affinity(apart=[term(**teams)]))) == {"n2"}
     cluster.namespaces["other"] = {}
