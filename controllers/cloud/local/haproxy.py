@@ -1,14 +1,19 @@
 """HAProxy processes: one for each load balancer, which outlive this process and are found again by their pid file.
 
-Started in master-worker mode, so that a new configuration takes over without a connection lost (SIGUSR2 to the master).
+Started in master-worker mode, so that a new configuration takes over without a connection lost (SIGUSR2 to the master). The
+master says by sd_notify(3) when it has done so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import os
+import re
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +22,8 @@ import structlog
 from client.command import CommandError, Commands
 from controllers.cloud.provider import CloudError
 
-_STOP_SECONDS = 5.0
+_STOP_SECONDS, _READY_SECONDS = 5.0, 15.0
+_BIND = re.compile(r"^\s*bind (\S+):(\d+)$", re.MULTILINE)
 
 
 class Balancing(Protocol):
@@ -41,28 +47,29 @@ class HAProxy:
     async def run(self, directory: Path, config: str) -> None:
         """Make the process run with this configuration: start it, reload it, or leave it alone. Raises CloudError."""
         present = directory / "haproxy.cfg"
-        pid = self.pid(directory)
-        if pid and present.exists() and present.read_text() == config:
+        pid, old = self.pid(directory), present.read_text() if present.exists() else ""
+        if pid and old == config:
             self._watch(directory, pid)
             return
+        _check_ports(config, old if pid else "")
         new = directory / "haproxy.cfg.new"
         new.write_text(config)
         try:
             await self._commands.run("haproxy", "-c", "-q", "-f", str(new))
             new.replace(present)
-            if pid:
-                os.kill(pid, signal.SIGUSR2)
-                self._log.info("reloaded", directory=directory.name, pid=pid)
-            else:
-                await self._commands.run(
-                    "haproxy", "-W", "-D", "-f", str(present), "-p", str(directory / "haproxy.pid"), timeout=10
-                )
-                pid = self.pid(directory)
-                self._log.info("started", directory=directory.name, pid=pid)
-        except (CommandError, ProcessLookupError) as error:
+            with _notifications(directory) as (name, ready):
+                if pid:
+                    os.kill(pid, signal.SIGUSR2)
+                else:
+                    argv = ("haproxy", "-Ws", "-D", "-f", str(present), "-p", str(directory / "haproxy.pid"))
+                    await self._commands.run("env", f"NOTIFY_SOCKET={name}", *argv, timeout=_READY_SECONDS)
+                await _wait_ready(ready)
+        except (CommandError, ProcessLookupError, TimeoutError) as error:
             # The next attempt must not take this configuration for one that runs.
             present.unlink(missing_ok=True)
-            raise CloudError(f"HAProxy does not run: {_last_line(str(error))}") from error
+            raise CloudError(f"HAProxy does not run: {_alert(str(error))}") from error
+        pid = self.pid(directory)
+        self._log.info("running", directory=directory.name, pid=pid, reloaded=bool(old))
         if pid:
             self._watch(directory, pid)
 
@@ -126,7 +133,34 @@ class HAProxy:
             self._unwatch(directory)
 
 
-def _last_line(text: str) -> str:
-    """HAProxy says much and the reason last but one; the alerts are what people need."""
+def _check_ports(config: str, old: str) -> None:
+    """Raises CloudError for a port that another program has: a reload would fail on it without a word."""
+    for address, port in set(_BIND.findall(config)) - set(_BIND.findall(old)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, int(port)))
+            except OSError as error:
+                raise CloudError(f"cannot listen at {address}:{port}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _notifications(directory: Path) -> Iterator[tuple[str, socket.socket]]:
+    """Where the master of this directory tells its state, and the socket to hear it. The name is abstract: unix(7)."""
+    name = f"cloudlet-lb-{hashlib.sha256(str(directory).encode()).hexdigest()[:16]}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as listening:
+        listening.bind(f"\0{name}")
+        yield f"@{name}", listening
+
+
+async def _wait_ready(listening: socket.socket) -> None:
+    """Raises TimeoutError."""
+    async with asyncio.timeout(_READY_SECONDS):
+        while b"READY=1" not in await asyncio.get_running_loop().sock_recv(listening, 4096):
+            pass
+
+
+def _alert(text: str) -> str:
+    """HAProxy says much; its alerts are what people need."""
     alerts = [line for line in text.splitlines() if "[ALERT]" in line]
-    return (alerts or text.splitlines() or [text])[0][:300]
+    return (alerts or text.splitlines() or ["no answer in time"])[0][:300]

@@ -1,6 +1,6 @@
 """Load balancers of this machine: an address of the pool on an interface, and an HAProxy that listens there.
 
-Each has a directory `<state>/load-balancers/<uid>` with its address, configuration and pid. What is there when this process
+Each has a directory `<state>/lb/<uid>` with its address, configuration and pid. What is there when this process
 starts is adopted; an address that the API says a Service has is never given to another.
 """
 
