@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.kinds.base import ATOMIC, LISTED, REQUIRED, SET, Base64, Bounds, Int32, Int64, ListMap, MergeKey, Model, OneOf
+from api.kinds.base import ATOMIC, REQUIRED, SET, Base64, Bounds, Int32, Int64, ListMap, MergeKey, Model, OneOf
 from api.kinds.meta import Condition, Kind, LabelSelector
 
 
@@ -37,8 +37,8 @@ class JSONPatch(Model):
 class MatchCondition(Model):
     """A named CEL condition that a request must meet before a hook or policy looks at it."""
 
-    expression: Annotated[str | None, LISTED] = None
-    name: Annotated[str | None, LISTED] = None
+    expression: Annotated[str | None, REQUIRED] = None
+    name: Annotated[str | None, REQUIRED] = None
 
 
 class NamedRuleWithOperations(Model):

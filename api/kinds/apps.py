@@ -241,9 +241,9 @@ class StatefulSetSpec(Model):
     podManagementPolicy: Annotated[str, OneOf("OrderedReady", "Parallel")] = "OrderedReady"
     replicas: Annotated[Int32, NON_NEGATIVE] = 1
     revisionHistoryLimit: Annotated[Int32, NON_NEGATIVE] = 10
-    selector: Annotated[LabelSelector | None, LISTED] = None
+    selector: Annotated[LabelSelector | None, REQUIRED] = None
     serviceName: str | None = None
-    template: Annotated[PodTemplateSpec | None, LISTED] = None
+    template: Annotated[PodTemplateSpec | None, REQUIRED] = None
     updateStrategy: StatefulSetUpdateStrategy = Field(default_factory=StatefulSetUpdateStrategy)
     volumeClaimTemplates: Annotated[list[PersistentVolumeClaim] | None, ATOMIC] = None
 

@@ -22,7 +22,7 @@ class PodFailurePolicyOnPodConditionsPattern(Model):
     """The pod condition to which a rule applies."""
 
     status: str = "True"
-    type: Annotated[str | None, LISTED] = None
+    type: Annotated[str | None, REQUIRED] = None
 
 
 class PodFailurePolicyRule(Model):
@@ -36,7 +36,7 @@ class PodFailurePolicyRule(Model):
 class PodFailurePolicy(Model):
     """What a job does about failed pods."""
 
-    rules: Annotated[list[PodFailurePolicyRule] | None, ATOMIC, REQUIRED] = None
+    rules: Annotated[list[PodFailurePolicyRule] | None, ATOMIC, LISTED] = None
 
 
 class SuccessPolicyRule(Model):

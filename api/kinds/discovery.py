@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from api.kinds.base import ATOMIC, IMMUTABLE, REQUIRED, SET, Int32, Model, OneOf
+from api.kinds.base import ATOMIC, IMMUTABLE, LISTED, REQUIRED, SET, Int32, Model, OneOf
 from api.kinds.core.references import ObjectReference
 from api.kinds.meta import Kind
 
@@ -37,7 +37,7 @@ class EndpointHints(Model):
 class Endpoint(Model):
     """One pod or other backend behind a service."""
 
-    addresses: Annotated[list[str] | None, SET, REQUIRED] = None
+    addresses: Annotated[list[str] | None, SET, LISTED] = None
     conditions: EndpointConditions | None = None
     deprecatedTopology: dict[str, str] | None = None
     hints: EndpointHints | None = None

@@ -82,8 +82,6 @@ def _ports(each: Object, taken: set[tuple[Any, ...]], host_network: bool, errors
             if name in port_names:
                 errors.duplicate(f"{here}.name", name)
             port_names.add(name)
-        if number is None:
-            errors.required(f"{here}.containerPort")
         if host:
             key = (port.get("protocol"), port.get("hostIP", ""), host)
             if key in taken:

@@ -59,7 +59,7 @@ class LimitRangeItem(Model):
 class LimitRangeSpec(Model):
     """The bounds of a namespace."""
 
-    limits: Annotated[list[LimitRangeItem] | None, ATOMIC, REQUIRED] = None
+    limits: Annotated[list[LimitRangeItem] | None, ATOMIC, LISTED] = None
 
 
 class LimitRange(Kind):

@@ -27,7 +27,7 @@ class HTTPHeader(Model):
     """One header of a request."""
 
     name: Annotated[str | None, REQUIRED] = None
-    value: Annotated[str | None, REQUIRED] = None
+    value: Annotated[str | None, LISTED] = None
 
 
 class HTTPGetAction(Model):

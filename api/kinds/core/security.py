@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from api.kinds.base import ATOMIC, REQUIRED, Int64, Model, OneOf
+from api.kinds.base import ATOMIC, LISTED, REQUIRED, Int64, Model, OneOf
 
 
 class SELinuxOptions(Model):
@@ -65,7 +65,7 @@ class Sysctl(Model):
     """A kernel setting of a pod."""
 
     name: Annotated[str | None, REQUIRED] = None
-    value: Annotated[str | None, REQUIRED] = None
+    value: Annotated[str | None, LISTED] = None
 
 
 class PodSecurityContext(Model):

@@ -27,7 +27,7 @@ class ServicePort(Model):
     appProtocol: str | None = None
     name: str | None = None
     nodePort: Annotated[Int32 | None, Bounds(0, 65535)] = None
-    port: Annotated[Int32 | None, REQUIRED, PORT] = None
+    port: Annotated[Int32 | None, LISTED, PORT] = None
     protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = "TCP"
     targetPort: IntOrString | None = None
 
