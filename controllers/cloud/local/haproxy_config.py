@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from controllers.cloud.provider import Balancer, BalancerPort, Unsupported
 
 _HEAD = """\
@@ -11,7 +9,6 @@ _HEAD = """\
 global
     nbthread 1
     maxconn 4000
-    stats socket {socket} mode 600 level admin expose-fd listeners
     hard-stop-after 10m
 
 defaults
@@ -27,12 +24,12 @@ defaults
 """
 
 
-def render(balancer: Balancer, ip: str, socket: Path) -> str:
+def render(balancer: Balancer, ip: str) -> str:
     """The whole file. Raises Unsupported for what HAProxy cannot balance."""
     other = [p for p in balancer.ports if p.protocol != "TCP"]
     if other:
         raise Unsupported(f"port {other[0].port}/{other[0].protocol}: only TCP can be balanced by the local provider")
-    parts = [_HEAD.format(service=_safe(balancer.service), socket=socket)]
+    parts = [_HEAD.format(service=_safe(balancer.service))]
     parts += [_section(balancer, port, ip) for port in balancer.ports]
     return "\n".join(parts)
 

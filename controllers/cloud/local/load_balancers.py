@@ -1,6 +1,6 @@
 """Load balancers of this machine: an address of the pool on an interface, and an HAProxy that listens there.
 
-Each has a directory `<state>/lb/<uid>` with its address, configuration and pid. What is there when this process
+Each has a directory `<state>/load-balancers/<uid>` with its address, configuration and pid. What is there when this process
 starts is adopted; an address that the API says a Service has is never given to another.
 """
 
@@ -60,14 +60,14 @@ class LocalLoadBalancers:
         """Make it run as asked for. Raises CloudError, Unsupported."""
         directory = self._directory(balancer.uid)
         # A Service that cannot be served must not hold an address.
-        render(balancer, "0.0.0.0", directory / "socket")  # noqa: S104
+        render(balancer, "0.0.0.0")  # noqa: S104
         before = self._pool.held_by(balancer.uid)
         ip = self._pool.take(balancer.uid, balancer.requested_ip)
         try:
             directory.mkdir(parents=True, exist_ok=True)
             (directory / "address").write_text(ip)
             await self._add_address(ip)
-            await self._haproxy.run(directory, render(balancer, ip, directory / "socket"))
+            await self._haproxy.run(directory, render(balancer, ip))
         except OSError as error:
             raise CloudError(f"cannot write {directory}: {error.strerror}") from error
         except CommandError as error:

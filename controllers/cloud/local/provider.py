@@ -47,7 +47,7 @@ def make(settings: Settings, commands: Commands) -> CloudProvider:
 
 def _parts(settings: Settings, commands: Commands) -> tuple[LocalLoadBalancers, LocalDisks]:
     root = settings.state_dir.absolute()
-    balancers = LocalLoadBalancers(root / "lb", settings.pool, settings.interface, commands)
+    balancers = LocalLoadBalancers(root / "load-balancers", settings.pool, settings.interface, commands)
     return balancers, LocalDisks(root / "disks", KernelLoops(commands), is_here(settings.node_addresses))
 
 

@@ -96,16 +96,16 @@ async def haproxy(directory: Path) -> AsyncIterator[HAProxy]:
     haproxy.close()
 
 
-def config(directory: Path, front: int, node_port: int, *backends: str, **more: object) -> str:
+def config(front: int, node_port: int, *backends: str, **more: object) -> str:
     asked = Balancer("u", "default/web", (BalancerPort(front, node_port),), backends, **more)  # type: ignore[arg-type]
-    return render(asked, "127.0.0.1", directory / "socket")
+    return render(asked, "127.0.0.1")
 
 
 async def test_connections_are_spread_and_follow_health(haproxy: HAProxy, directory: Path) -> None:
     front = free_port()
     async with backend("one", "127.0.0.2") as port:
         async with backend("two", "127.0.0.3", port):
-            await haproxy.run(directory, config(directory, front, port, "127.0.0.2", "127.0.0.3"))
+            await haproxy.run(directory, config(front, port, "127.0.0.2", "127.0.0.3"))
             assert {await hello(front) for _ in range(10)} == {"one", "two"}
         assert {await hello(front) for _ in range(10)} == {"one"}
         async with backend("two", "127.0.0.3", port):
@@ -119,12 +119,12 @@ async def test_connections_are_spread_and_follow_health(haproxy: HAProxy, direct
 async def test_a_reload_keeps_open_connections(haproxy: HAProxy, directory: Path) -> None:
     front = free_port()
     async with backend("one", "127.0.0.2") as port, backend("two", "127.0.0.3", port):
-        await haproxy.run(directory, config(directory, front, port, "127.0.0.2"))
+        await haproxy.run(directory, config(front, port, "127.0.0.2"))
         pid = haproxy.pid(directory)
         reader, writer = await asyncio.open_connection("127.0.0.1", front)
         assert await reader.readline() == b"one\n"
         failures = 0
-        await haproxy.run(directory, config(directory, front, port, "127.0.0.3"))
+        await haproxy.run(directory, config(front, port, "127.0.0.3"))
 
         async def moved() -> bool:
             nonlocal failures
@@ -142,7 +142,7 @@ async def test_a_reload_keeps_open_connections(haproxy: HAProxy, directory: Path
 
 async def test_an_unchanged_configuration_disturbs_nothing(haproxy: HAProxy, directory: Path) -> None:
     front = free_port()
-    text = config(directory, front, 1, "127.0.0.2")
+    text = config(front, 1, "127.0.0.2")
     await haproxy.run(directory, text)
     pid, stamp = haproxy.pid(directory), config_stamp(directory)
     other = HAProxy(Commands(), lambda _: None)
@@ -150,13 +150,13 @@ async def test_an_unchanged_configuration_disturbs_nothing(haproxy: HAProxy, dir
     assert (other.pid(directory), config_stamp(directory)) == (pid, stamp)
     assert runs(pid)
     # The process that came later can change the configuration of the one it found.
-    await other.run(directory, config(directory, front, 2, "127.0.0.2"))
+    await other.run(directory, config(front, 2, "127.0.0.2"))
     assert other.pid(directory) == pid
     other.close()
 
 
 async def test_a_process_that_dies_is_noticed_and_started_again(haproxy: HAProxy, directory: Path) -> None:
-    text = config(directory, free_port(), 1, "127.0.0.2")
+    text = config(free_port(), 1, "127.0.0.2")
     await haproxy.run(directory, text)
     pid = haproxy.pid(directory)
     os.kill(pid, signal.SIGKILL)
@@ -176,17 +176,17 @@ async def test_a_port_that_is_taken_is_an_error_with_a_reason(haproxy: HAProxy, 
     front = free_port()
     async with backend("other", "127.0.0.1") as port:
         with pytest.raises(CloudError, match=f"127.0.0.1:{port}"):
-            await haproxy.run(directory, config(directory, port, 1, "127.0.0.2"))
-        await haproxy.run(directory, config(directory, front, 1, "127.0.0.2"))
+            await haproxy.run(directory, config(port, 1, "127.0.0.2"))
+        await haproxy.run(directory, config(front, 1, "127.0.0.2"))
         with pytest.raises(CloudError, match=f"127.0.0.1:{port}"):
-            await haproxy.run(directory, config(directory, port, 1, "127.0.0.2"))
-    await haproxy.run(directory, config(directory, port, 1, "127.0.0.2"))
+            await haproxy.run(directory, config(port, 1, "127.0.0.2"))
+    await haproxy.run(directory, config(port, 1, "127.0.0.2"))
     assert haproxy.pid(directory)
 
 
 async def test_without_backends_clients_are_turned_away(haproxy: HAProxy, directory: Path) -> None:
     front = free_port()
-    await haproxy.run(directory, config(directory, front, 1))
+    await haproxy.run(directory, config(front, 1))
     assert await hello(front) in ("closed", "refused")
 
 
@@ -196,9 +196,9 @@ async def test_source_ranges_and_stickiness_are_configurations_haproxy_accepts(
     front = free_port()
     async with backend("one", "127.0.0.2") as port, backend("two", "127.0.0.3", port):
         nodes = ("127.0.0.2", "127.0.0.3")
-        await haproxy.run(directory, config(directory, front, port, *nodes, sticky_seconds=60))
+        await haproxy.run(directory, config(front, port, *nodes, sticky_seconds=60))
         assert len({await hello(front) for _ in range(8)}) == 1
-        await haproxy.run(directory, config(directory, front, port, *nodes, source_ranges=("192.0.2.0/24",)))
+        await haproxy.run(directory, config(front, port, *nodes, source_ranges=("192.0.2.0/24",)))
 
         async def shut() -> bool:
             return await hello(front) in ("closed", "refused")
@@ -207,7 +207,7 @@ async def test_source_ranges_and_stickiness_are_configurations_haproxy_accepts(
 
 
 async def test_stop_ends_every_process(haproxy: HAProxy, directory: Path) -> None:
-    await haproxy.run(directory, config(directory, free_port(), 1, "127.0.0.2"))
+    await haproxy.run(directory, config(free_port(), 1, "127.0.0.2"))
     pid = haproxy.pid(directory)
     processes = [pid, *children(pid)]
     assert len(processes) == 2
