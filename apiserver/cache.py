@@ -6,6 +6,7 @@ every watcher gets them in that order.
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,8 @@ from typing import Protocol
 from api.selectors import LabelSelector
 from api.types import Object, Resource
 from apiserver import codec, fields
+
+log = logging.getLogger("apiserver.cache")
 
 WINDOW = 4096
 """Events per resource that a watch can resume over."""
@@ -129,7 +132,11 @@ class Cache:
         self._bytes = 0
         old, self.entries = self.entries, {}
         for key, value, mod in items:
-            entry, obj = self._entry(key, value, mod)
+            try:
+                entry, obj = self._entry(key, value, mod)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                log.exception("%s: the object stored under %s cannot be read", self.resource.plural, key)
+                continue
             self.entries[key] = entry
             before = old.pop(key, None)
             if before is None or before.revision != mod:

@@ -8,6 +8,7 @@ Every error becomes one Status; every request ends in the metrics and the audit 
 
 from __future__ import annotations
 
+import asyncio
 from time import perf_counter
 
 from starlette.types import ASGIApp
@@ -17,9 +18,12 @@ from apiserver import metrics
 from apiserver.auth.attributes import forbidden
 from apiserver.core import Core
 from apiserver.endpoint import run
+from apiserver.lanes import Lane
 from apiserver.request import Receive, Request, Scope, Send
 
 _READING = ("get", "list", "watch")
+REQUEST_SECONDS = 60.0
+"""Seconds that a request which is neither a watch nor a stream may take."""
 _LONG = ("watch", "proxy")
 LONG_SUBRESOURCES = ("log", "exec", "attach", "portforward", "proxy")
 
@@ -30,8 +34,8 @@ class Chain:
     def __init__(self, core: Core, app: ASGIApp) -> None:
         self.core = core
         self.app = app
-        self._reading = 0
-        self._writing = 0
+        self._reading = Lane(core.options.max_requests_inflight)
+        self._writing = Lane(core.options.max_mutating_requests_inflight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -63,22 +67,15 @@ class Chain:
             raise forbidden(attributes, decision.reason)
 
     async def _route(self, request: Request) -> None:
-        info, options = request.info, self.core.options
+        info = request.info
         if info.verb in _LONG or info.subresource in LONG_SUBRESOURCES or not info.resource:
             await self.app(request.scope, request.receive, request.send)
-        elif info.verb in _READING:
-            if self._reading >= options.max_requests_inflight:
-                raise errors.too_many_requests("too many requests, please try again later")
-            self._reading += 1
-            try:
+            return
+        lane = self._reading if info.verb in _READING else self._writing
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS), lane.enter():
                 await self.app(request.scope, request.receive, request.send)
-            finally:
-                self._reading -= 1
-        else:
-            if self._writing >= options.max_mutating_requests_inflight:
-                raise errors.too_many_requests("too many requests, please try again later")
-            self._writing += 1
-            try:
-                await self.app(request.scope, request.receive, request.send)
-            finally:
-                self._writing -= 1
+        except TimeoutError as error:
+            raise errors.Timeout(
+                "Timeout: request did not complete within the allotted timeout", {"retryAfterSeconds": 1}
+            ) from error

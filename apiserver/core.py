@@ -25,6 +25,9 @@ from apiserver.store import Remove, Store
 
 log = logging.getLogger("apiserver.core")
 
+_ETCD_SECONDS = 60.0
+"""Seconds a starting server waits for etcd."""
+
 
 def key_of(resource: Resource, namespace: str, name: str) -> str:
     """An object's key within its resource."""
@@ -107,7 +110,7 @@ class Core:
     async def start(self, plugins: Callable[[Core], Plugins]) -> None:
         """Build the chain's links, fill the caches, run the startup hooks."""
         self.plugins = plugins(self)
-        await self.feed.start()
+        await self.feed.first(_ETCD_SECONDS)
         self.spawn(self.feed.run())
         for hook in self.plugins.startup:
             await hook(self)

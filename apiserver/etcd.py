@@ -71,6 +71,11 @@ def _endpoint(url: str) -> tuple[str, bool]:
     return rest.rstrip("/"), bool(separator) and scheme == "https"
 
 
+def _never_sent(error: grpc.aio.AioRpcError) -> bool:
+    """Whether no connection was there, so that the call cannot have reached etcd."""
+    return "failed to connect" in (error.details() or "").lower()
+
+
 def _explain(error: grpc.aio.AioRpcError) -> errors.ApiError:
     code, details = error.code(), error.details() or ""
     if code is grpc.StatusCode.OUT_OF_RANGE:
@@ -110,8 +115,8 @@ class Etcd:
             await channel.close()
 
     async def _call(self, method: str, message: Any, *, again: bool, timeout: float = TIMEOUT) -> Any:
-        """One unary call. `again`: it may be repeated on another endpoint (it changes nothing, or is idempotent)."""
-        attempts = len(self._kv) if again else 1
+        """One unary call. `again`: it may be repeated on another endpoint even if this one may have carried it out."""
+        attempts = len(self._kv)
         for attempt in range(attempts):
             at = self._at
             try:
@@ -120,7 +125,8 @@ class Etcd:
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.UNAVAILABLE and self._at == at:
                     self._at = (at + 1) % len(self._kv)
-                if error.code() is not grpc.StatusCode.UNAVAILABLE or attempt == attempts - 1:
+                lost = error.code() is grpc.StatusCode.UNAVAILABLE and (again or _never_sent(error))
+                if not lost or attempt == attempts - 1:
                     raise _explain(error) from error
         raise errors.ServiceUnavailable("no etcd endpoint is configured")
 

@@ -45,6 +45,19 @@ class Feed:
         """The etcd key of an object."""
         return f"{self.prefix}{cache.resource.storage_prefix.split('/')[2]}/{key}".encode()
 
+    async def first(self, seconds: float) -> None:
+        """`start`, again and again until etcd answers. Raises what etcd's client raises after `seconds`."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            try:
+                await self.start()
+                return
+            except (errors.ServiceUnavailable, errors.Timeout) as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                log.warning("waiting for etcd: %s", error)
+            await asyncio.sleep(0.5)
+
     async def start(self) -> None:
         """Read everything, once. Raises what etcd's client raises."""
         found: dict[str, list[tuple[str, bytes, int]]] = {name: [] for name in self._routes}
@@ -95,10 +108,14 @@ class Feed:
                 continue
             place, key = self._place(pair.key)
             for cache in self._routes.get(place, ()):
-                if event.type:  # type: ignore[attr-defined]
-                    cache.remove(key, revision)
-                else:
-                    cache.put(key, pair.value, revision)
+                try:
+                    if event.type:  # type: ignore[attr-defined]
+                        cache.remove(key, revision)
+                    else:
+                        cache.put(key, pair.value, revision)
+                except Exception:
+                    # The outermost loop of the feed: one object that cannot be read must not stop all the others.
+                    log.exception("cannot take in revision %d of %s/%s", revision, place, key)
         self._reached(revision)
 
     def _reached(self, revision: int) -> None:

@@ -58,15 +58,16 @@ def selection(request: Request, resource: Resource) -> Selection:
     """The label and field selectors of a request within its namespace. Raises BadRequest."""
     namespace = request.info.namespace if resource.namespaced else ""
     labels_text, fields_text = request.query.get("labelSelector"), request.query.get("fieldSelector")
+    name = request.info.name if request.info.verb == "watch" else ""
     if not labels_text and not fields_text:
-        return Selection(namespace)
+        return Selection(namespace, name)
     try:
         labels = _label_selector(labels_text or "")
         chosen = _field_selector(fields_text or "")
     except ValueError as error:
         raise errors.BadRequest(str(error)) from error
     fields.check(resource, chosen)
-    name, terms = "", []
+    terms = []
     for path, value, equal in chosen.terms:
         if path == "metadata.name" and equal and not name:
             name = value

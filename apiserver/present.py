@@ -105,6 +105,8 @@ def one(request: Request, resource: Resource, data: bytes, status: int = 200) ->
     view = negotiate(request)
     if view.form == OBJECT:
         return Reply(status, _encoded(view, data), view.media_type)
+    if "get" not in resource.verbs:
+        raise errors.NotAcceptable(f"the server cannot show {resource.plural} in the form asked for")
     obj = codec.loads(data)
     if view.form == METADATA:
         shown = metadata_only(obj, view.version)

@@ -25,7 +25,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 JSON = "application/json"
 CLIENT_CERTIFICATE = "client_certificate"
-"""Where `apiserver.tls` puts the caller's certificate in the scope's state."""
+TRANSPORT = "transport"
+"""Where `apiserver.tls` puts the caller's certificate and the connection in the scope's state."""
 MAX_BODY = 3 * 1024 * 1024
 """Bytes a request body may have; past it the answer is 413 (etcd's own limit is half of it)."""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 
+import orjson
 from fastapi import FastAPI
 from fastapi import Request as HttpRequest
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
@@ -109,7 +111,7 @@ def build(core: Core) -> FastAPI:
     ):  # fmt: skip
         hot.append(Route(path, Endpoint(answer)))
     app.router.routes[:0] = hot
-    _cold(app)
+    _cold(core, app)
     app.router.routes.append(Route("/{path:path}", Endpoint(extra)))
     return app
 
@@ -121,14 +123,22 @@ def _sync(answer: Callable[[Request], Reply]) -> Answer:
     return call
 
 
-def _cold(app: FastAPI) -> None:
+def _cold(core: Core, app: FastAPI) -> None:
     @app.get("/version")
     async def version() -> dict[str, str]:
         return VERSION
 
     @app.get("/metrics")
     async def metrics_(request: HttpRequest) -> Response:
+        for cache in core.caches():
+            metrics.OBJECTS.labels(cache.resource.qualified).set(len(cache))
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: HttpRequest, error: HTTPException) -> Response:
+        wrong = errors.MethodNotAllowed if error.status_code == 405 else errors.NotFound
+        status = wrong("the server does not allow this method on the requested resource").status()
+        return Response(orjson.dumps(status), error.status_code, media_type="application/json")
 
     @app.get("/")
     async def paths() -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from apiserver.request import CLIENT_CERTIFICATE
+from apiserver.request import CLIENT_CERTIFICATE, TRANSPORT
 
 
 def _certificate(transport: Any) -> bytes | None:
@@ -25,7 +25,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.app_state = {**self.app_state, CLIENT_CERTIFICATE: _certificate(transport)}
+        self.app_state = {**self.app_state, CLIENT_CERTIFICATE: _certificate(transport), TRANSPORT: transport}
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
+from collections.abc import Callable
 
 import orjson
 
@@ -18,7 +19,7 @@ from apiserver.cache import Cache, Entry, Event, Selection
 from apiserver.core import Core
 from apiserver.params import ListOptions
 from apiserver.present import Frames
-from apiserver.request import Reply, Request
+from apiserver.request import TRANSPORT, Reply, Request
 
 QUEUE = 16384
 """Events a watcher may lag behind; past it the watch ends and its client lists again."""
@@ -40,8 +41,8 @@ class Watcher:
         self.ended = False
         self.expired = False
         self.overrun = False
-        self.revision = 0
-        """Revision up to which the queue tells everything."""
+        self.cut: Callable[[], None] | None = None
+        """Closes the connection at once, whatever its send buffer holds."""
         self._waiter: asyncio.Future[None] | None = None
 
     def offer(self, event: Event) -> None:
@@ -51,7 +52,10 @@ class Watcher:
             return
         if len(self.queue) >= self.limit:
             self.overrun = True
+            self.queue.clear()
             self.end()
+            if self.cut is not None:
+                self.cut()
             return
         self.queue.append(item)
         self._wake()
@@ -150,6 +154,8 @@ class Stream:
         request = self.request
         request.status = 200
         headers = request.response_headers(self.frames.view.media_type)
+        transport = request.scope.get("state", {}).get(TRANSPORT)
+        self.watcher.cut = transport.abort if transport is not None else None
         gone = asyncio.create_task(self._hear_the_client())
         metrics.WATCHERS.labels(self.cache.resource.plural).inc()
         try:
@@ -196,11 +202,13 @@ class Stream:
         while count > 0:
             size = min(count, _CHUNK)
             lines = []
-            for _ in range(size):
+            for _ in range(min(size, len(queue))):
                 kind, entry = queue.popleft()
                 lines.append(frame(kind, entry.data))
             await self._send(b"".join(lines))
             count -= size
+            if count > 0:
+                await asyncio.sleep(0)  # a long list of initial events lets other requests in between
 
     async def _send(self, data: bytes) -> None:
         await self.request.send({"type": "http.response.body", "body": data, "more_body": True})

@@ -7,6 +7,7 @@ from typing import Literal
 import orjson
 
 from api import errors, resources, validation
+from api.errors import FieldError
 from api.types import Object, Resource
 from apiserver import body, codec, managed, metadata, params, present
 from apiserver.core import Core, key_of
@@ -141,6 +142,9 @@ async def update(core: Core, request: Request, resource: Resource) -> Reply:
 
     async def change(current: Object) -> Object:
         new = copied(obj)
+        if strategy(resource).conditional and not new["metadata"].get("resourceVersion"):
+            missing = FieldError("metadata.resourceVersion", "Invalid value", 0, "must be specified for an update")
+            raise errors.invalid(resource, info.name, [missing])
         metadata.check_version(resource, new, current)
         return await prepared(core, request, resource, new, current, options, "UpdateOptions")
 

@@ -40,6 +40,8 @@ class Strategy:
     """Whether a create keeps the status it is given (a kubelet registers its node with one)."""
     upsert: bool = False
     """Whether an update may create."""
+    conditional: bool = False
+    """Whether an update must say which version it replaces."""
 
 
 _COUNTED = Strategy(generation=True)
@@ -60,7 +62,7 @@ STRATEGIES: dict[tuple[str, str], Strategy] = {
     ("", "limitranges"): _UPSERT,
     ("", "podtemplates"): Strategy(generation=True, upsert=True),
     ("events.k8s.io", "events"): Strategy(keeps_status=True, upsert=True),
-    ("coordination.k8s.io", "leases"): _UPSERT,
+    ("coordination.k8s.io", "leases"): Strategy(upsert=True, conditional=True),
     ("rbac.authorization.k8s.io", "roles"): _UPSERT,
     ("rbac.authorization.k8s.io", "rolebindings"): _UPSERT,
     ("rbac.authorization.k8s.io", "clusterroles"): _UPSERT,
@@ -71,7 +73,8 @@ STRATEGIES: dict[tuple[str, str], Strategy] = {
     ("apps", "daemonsets"): Strategy(workloads.create_daemonset, workloads.update_daemonset, generation=True),
     ("batch", "jobs"): Strategy(workloads.create_job, generation=True),
     ("batch", "cronjobs"): _COUNTED,
-    ("policy", "poddisruptionbudgets"): Strategy(workloads.create_budget, generation=True),
+    ("policy", "poddisruptionbudgets"): Strategy(workloads.create_budget, generation=True, conditional=True),
+    ("node.k8s.io", "runtimeclasses"): Strategy(conditional=True),
     ("networking.k8s.io", "ingresses"): _COUNTED,
     ("networking.k8s.io", "networkpolicies"): _COUNTED,
     ("networking.k8s.io", "ingressclasses"): _COUNTED,

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.cluster import Cluster
+from tests.api.cluster import Cluster, free_port
 from tests.api.conftest import connect
 from tests.api.http import Api
 from tests.api.objects import configmap
@@ -152,6 +152,28 @@ def test_the_server_outlives_etcd_and_serves_again_when_it_is_back(own: Cluster)
             while "after" not in names:
                 names.add(watch.next()["object"]["metadata"]["name"])
         assert api.get(f"{PATH}/after")["metadata"]["name"] == "after"
+
+
+def test_a_dead_etcd_endpoint_is_left_for_the_next(own: Cluster) -> None:
+    dead, alive = f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{own.etcd_port}"
+    other = second(own, f"--etcd-servers={dead},{alive}")
+    try:
+        with connect(other) as client:
+            assert Api(client).post(PATH, configmap("a"))["metadata"]["name"] == "a"
+            assert Api(client).get(f"{PATH}/a")
+    finally:
+        other.stop("apiserver-2")
+
+
+def test_a_server_waits_for_etcd_when_it_starts(own: Cluster) -> None:
+    own.stop("apiserver")
+    own.stop("etcd")
+    starter = threading.Thread(target=own.start_server)
+    starter.start()
+    own.start_etcd()
+    starter.join(40)
+    with connect(own) as client:
+        assert client.get("/readyz").status_code == 200
 
 
 def test_several_workers_share_a_port_and_one_that_dies_is_replaced(own: Cluster) -> None:
