@@ -73,7 +73,7 @@ class _Writer:
         hold = self.view.holds.get(name)
         why = self.plan.waiting.get(name) or ((hold.reason, hold.message) if hold else None)
         if latest is None:
-            if self.around.terminating:
+            if self.around.terminating and self.plan.initialized:
                 return self._unknown(), {}
             return _waiting(*(why or (default,))), {}
         if why and not self.around.terminating:
@@ -128,9 +128,7 @@ class _Writer:
             return "Failed"
         pod = self.view.pod
         if not self.plan.initialized and init:
-            if self.plan.over or self.around.terminating:
-                return "Failed"
-            return "Pending"
+            return "Failed" if self.around.terminating else "Pending"
         running = [s for s in main if "running" in s["state"]]
         stopped = [s for s in main if _last_end(s) is not None]
         sidecars_run = any("running" in s["state"] for s in init if self._is_sidecar(s["name"]))
@@ -138,7 +136,7 @@ class _Writer:
             return "Pending"
         if running or (sidecars_run and main):
             return "Running"
-        if self.around.terminating or self.plan.over:
+        if self.around.terminating:
             return "Succeeded" if stopped and all(_last_end(s) == 0 for s in main) else "Failed"
         return "Running" if stopped or podspec.restart_policy(pod) == "Always" else "Pending"
 

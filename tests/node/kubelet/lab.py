@@ -170,9 +170,17 @@ class Space:
 
     async def wait_gone(self, name: str, seconds: float) -> None:
         """Until the object is not there any more."""
-        with contextlib.suppress(ApiError):
-            await self.get(name)
-            await self.wait(name, lambda p: "deleted" in p, seconds)
+        selector = f"metadata.name={name}"
+        listed = await self.client.list(resources.PODS, self.name, field_selector=selector)
+        if not listed["items"]:
+            return
+        version = listed["metadata"]["resourceVersion"]
+        async with asyncio.timeout(seconds):
+            async for event in self.client.watch(
+                resources.PODS, self.name, resource_version=version, field_selector=selector
+            ):
+                if event["type"] == "DELETED":
+                    return
 
     async def events(self, name: str) -> list[Object]:
         listed = await self.client.list(resources.EVENTS, self.name, field_selector=f"involvedObject.name={name}")
