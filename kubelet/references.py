@@ -2,6 +2,7 @@
 
 A node may read an object only while one of its pods refers to it (the Node authorizer holds it to that), so there is one
 single-object watch per reference, shared by the pods that have it and ended a while after the last of them is gone.
+What has to do with storage a node may get but not watch; it is asked for again with back-off until it is as a pod needs it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,33 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import structlog
+
+from api import resources
+from api.errors import ApiError, NotFound
 from api.types import Object, Resource
+from client.backoff import Backoff
 from client.reflector import Reflector
 from client.rest import ApiClient
 
 _LINGER_SECONDS = 30.0
+_SETTLED_SECONDS = 60.0
+
+
+def _is_bound(claim: Object) -> bool:
+    return (claim.get("status") or {}).get("phase") == "Bound"
+
+
+def _is_attached(attachment: Object) -> bool:
+    return bool((attachment.get("status") or {}).get("attached"))
+
+
+_GET_ONLY: dict[Resource, Callable[[Object], bool]] = {
+    resources.PERSISTENTVOLUMECLAIMS: _is_bound,
+    resources.PERSISTENTVOLUMES: lambda _: True,
+    resources.VOLUMEATTACHMENTS: _is_attached,
+}
+"""Resources that a node cannot watch, and when such an object is as a pod needs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +79,7 @@ class References:
 
     def __init__(self, client: ApiClient, on_change: Callable[[str], None]) -> None:
         self._client, self._on_change = client, on_change
+        self._log = structlog.get_logger("references")
         self._followed: dict[Reference, _Followed] = {}
         self._wanted: dict[str, frozenset[Reference]] = {}
 
@@ -86,21 +110,35 @@ class References:
         followed = self._followed.get(reference)
         if followed is None:
             followed = _Followed(lambda: self._tell(reference))
-            reflector = Reflector(
-                self._client,
-                reference.resource,
-                followed,
-                namespace=reference.namespace or None,
-                field_selector=f"metadata.name={reference.name}",
-            )
+            follow = self._ask if reference.resource in _GET_ONLY else self._watch
             followed.task = asyncio.create_task(
-                reflector.run(), name=f"follow {reference.resource.plural}/{reference.name}"
+                follow(reference, followed), name=f"follow {reference.resource.plural}/{reference.name}"
             )
             self._followed[reference] = followed
         if followed.ending:
             followed.ending.cancel()
             followed.ending = None
         return followed
+
+    async def _watch(self, reference: Reference, followed: _Followed) -> None:
+        selector = f"metadata.name={reference.name}"
+        namespace = reference.namespace or None
+        reflector = Reflector(self._client, reference.resource, followed, namespace=namespace, field_selector=selector)
+        await reflector.run()
+
+    async def _ask(self, reference: Reference, followed: _Followed) -> None:
+        is_settled, backoff = _GET_ONLY[reference.resource], Backoff(first=0.05, longest=5.0)
+        while True:
+            settled = False
+            try:
+                found = await self._client.get(reference.resource, reference.name, reference.namespace or None)
+                settled = is_settled(found)
+                followed.replace([found])
+            except NotFound:
+                followed.replace([])
+            except ApiError as error:
+                self._log.warning("lookup failed", reference=reference.name, error=error.message)
+            await asyncio.sleep(_SETTLED_SECONDS if settled else backoff.next())
 
     def _tell(self, reference: Reference) -> None:
         for uid in tuple(self._followed[reference].users):
