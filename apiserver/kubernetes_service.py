@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from api import errors
 from api.resources import ENDPOINTS, ENDPOINTSLICES, SERVICES
 from api.types import Object, Resource
-from apiserver.allocators import ServiceAllocator, Taken
+from apiserver.allocators import ServiceAllocator
 from apiserver.bootstrap import ensure
+from apiserver.pools import Taken
 
 if TYPE_CHECKING:
     from apiserver.core import Core
