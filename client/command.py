@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class CommandError(Exception):
@@ -48,6 +49,26 @@ class Commands:
         if process.returncode:
             raise CommandError(line, process.returncode, err.decode(errors="replace"))
         return out.decode(errors="replace")
+
+    async def launch(self, *argv: str, output: Path, timeout: float = 30.0) -> None:
+        """Run a program that leaves another behind (a daemon), with both of its outputs in a file.
+
+        With pipes the wait would last as long as the daemon, which has inherited them. Raises CommandError with the output.
+        """
+        line = self.prefix + argv
+        try:
+            with output.open("wb") as file:
+                process = await asyncio.create_subprocess_exec(
+                    *line, stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file
+                )
+            code = await asyncio.wait_for(process.wait(), timeout)
+        except OSError as error:
+            raise CommandError(line, None, str(error)) from error
+        except TimeoutError as error:
+            process.kill()
+            raise CommandError(line, None, f"did not end within {timeout:g} s") from error
+        if code:
+            raise CommandError(line, code, await asyncio.to_thread(output.read_text, errors="replace"))
 
     async def succeeds(self, *argv: str, timeout: float = 30.0) -> bool:
         """Whether it ends with code 0: for questions such as `iptables -C`."""

@@ -62,7 +62,10 @@ class HAProxy:
                     os.kill(pid, signal.SIGUSR2)
                 else:
                     argv = ("haproxy", "-Ws", "-D", "-f", str(present), "-p", str(directory / "haproxy.pid"))
-                    await self._commands.run("env", f"NOTIFY_SOCKET={name}", *argv, timeout=_READY_SECONDS)
+                    log = directory / "haproxy.log"
+                    await self._commands.launch(
+                        "env", f"NOTIFY_SOCKET={name}", *argv, output=log, timeout=_READY_SECONDS
+                    )
                 await _wait_ready(ready)
         except (CommandError, ProcessLookupError, TimeoutError) as error:
             # The next attempt must not take this configuration for one that runs.

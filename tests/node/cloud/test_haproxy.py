@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from client.command import Commands
 from controllers.cloud.local.haproxy import HAProxy
@@ -213,3 +214,16 @@ async def test_stop_ends_every_process(haproxy: HAProxy, directory: Path) -> Non
     assert len(processes) == 2
     await haproxy.stop(directory)
     await until(lambda: not any(runs(process) for process in processes))
+
+
+def test_in_the_daemons_own_loop(directory: Path) -> None:
+    """uvloop starts programs in its own way: a wait for a daemon's pipes would never end there."""
+
+    async def start() -> int:
+        haproxy = HAProxy(Commands(), lambda _: None)
+        await haproxy.run(directory, config(free_port(), 1, "127.0.0.2"))
+        pid = haproxy.pid(directory)
+        await haproxy.stop(directory)
+        return pid
+
+    assert uvloop.run(start())
