@@ -37,6 +37,8 @@ class Watcher:
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
         self.limit = QUEUE
+        self.after = 0
+        """Revision the watch begins after: the cache may not have reached it yet, and what is older is not told."""
         self.queue: deque[Item] = deque()
         self.ended = False
         self.expired = False
@@ -47,8 +49,10 @@ class Watcher:
 
     def offer(self, event: Event) -> None:
         """Queue what the event means to this watcher's selection."""
+        if event.revision <= self.after or self.ended:
+            return
         item = self.translate(event)
-        if item is None or self.ended:
+        if item is None:
             return
         if len(self.queue) >= self.limit:
             self.overrun = True
@@ -127,9 +131,10 @@ def _begin(cache: Cache, watcher: Watcher, options: ListOptions, initial: bool |
             watcher.queue.extend(("ADDED", entry) for entry in cache.select(options.selection))
             watcher.limit += len(watcher.queue)
     else:
-        events = cache.since(options.version or 0)
+        events = cache.since(options.version)
         if events is None:
             return errors.Expired(f"too old resource version: {options.version} ({cache.base})")
+        watcher.after = options.version
         watcher.queue.extend(item for item in map(watcher.translate, events) if item)
     cache.listeners.add(watcher)
     return None
