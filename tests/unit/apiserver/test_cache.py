@@ -137,6 +137,15 @@ def test_a_watcher_that_does_not_read_is_cut_off(pods: Cache) -> None:
     assert watcher.overrun and watcher.ended and cuts == [True] and not watcher.queue
 
 
+def test_a_watch_that_begins_ahead_of_the_cache_is_not_told_what_is_older(pods: Cache) -> None:
+    watcher = Watcher(Selection())
+    watcher.after = 12
+    pods.listeners.add(watcher)
+    for revision in (11, 12, 13):
+        pods.put("a/p", stored("p"), revision)
+    assert [(kind, entry.revision) for kind, entry in watcher.queue] == [("MODIFIED", 13)]
+
+
 def test_selectable_fields_stand_beside_the_bytes(pods: Cache) -> None:
     pods.put("a/p", stored("p", spec={"nodeName": "n1", "hostNetwork": True}, status={"phase": "Running"}), 11)
     fields = pods.entries["a/p"].fields

@@ -14,7 +14,7 @@ POD = schema.root(kinds.load(resources.PODS))
 CONFIGMAP = schema.root(kinds.load(resources.CONFIGMAPS))
 
 _names = st.sampled_from(["f:a", "f:b", "f:c"])
-_trees = st.recursive(
+_trees: st.SearchStrategy[Fields] = st.recursive(
     st.just({}), lambda inner: st.dictionaries(_names, inner, min_size=1, max_size=3), max_leaves=8
 ).filter(bool)
 
@@ -68,7 +68,7 @@ def test_ports_without_a_protocol_are_tcp_ports() -> None:
 def test_removing_fields_keeps_what_others_hold() -> None:
     value = containers({"name": "a", "image": "1", "imagePullPolicy": "Always"}, {"name": "b", "image": "1"})
     mine = objects.extract(POD, value, containers=False)
-    others = {"f:spec": {"f:containers": {'k:{"name":"a"}': {"f:imagePullPolicy": {}}}}}
+    others: Fields = {"f:spec": {"f:containers": {'k:{"name":"a"}': {"f:imagePullPolicy": {}}}}}
     assert objects.remove(POD, value, mine, others) == containers({"imagePullPolicy": "Always"})
 
 
