@@ -5,6 +5,7 @@ formed patches are BadRequest, patches that cannot be applied to this object are
 Kubernetes page "Update API Objects in Place Using kubectl patch" and the strategic-merge-patch proposal.
 """
 
+from copy import deepcopy
 from typing import Any, NoReturn
 
 import jsonpatch
@@ -50,13 +51,26 @@ def json_patch(current: Object, operations: Any) -> Object:
             raise BadRequest(f"{operation} is no JSON patch operation")
         if not isinstance(operation.get("path"), str):
             raise BadRequest(f"JSON patch operation {operation} names no path")
-    try:
-        patched = jsonpatch.apply_patch(current, operations)
-    except (jsonpatch.JsonPatchException, JsonPointerException, TypeError, KeyError) as error:
-        raise Invalid(f"the JSON patch cannot be applied: {error}") from error
+    patched: Any = deepcopy(current)
+    for operation in operations:
+        patched = _operate(patched, operation)
     if not isinstance(patched, dict):
         raise Invalid("the JSON patch leaves no object")
     return patched
+
+
+def _operate(document: Any, operation: Object) -> Any:
+    """One operation, on a document that may be changed. Raises Invalid that says which operation failed and where."""
+    word, path = operation["op"], operation["path"]
+    try:
+        return jsonpatch.apply_patch(document, [operation], in_place=True)
+    except jsonpatch.JsonPatchTestFailed as error:
+        raise Invalid(f"testing value {path} failed: test failed") from error
+    except (jsonpatch.InvalidJsonPatch, TypeError) as error:
+        raise Invalid(f'{word} operation does not apply to "{path}"') from error
+    except (jsonpatch.JsonPatchException, JsonPointerException, KeyError) as error:
+        missing = operation.get("from", path) if word in ("move", "copy") else path
+        raise Invalid(f'{word} operation does not apply: doc is missing path: "{missing}": missing value') from error
 
 
 def strategic_merge(model: type[Model], current: Object, patch: Any) -> Object:

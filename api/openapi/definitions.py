@@ -142,8 +142,6 @@ class Schemas:
 
     def _field(self, model: type[Model], field: FieldShape) -> Object:
         said = explain.of_field(model, field.name)
-        if field.shape.model is not None and said == explain.of_model(field.shape.model):
-            said = ""  # kubectl prints the model's sentence below the field's
         extra: Object = {"description": said} if said else {}
         for mark in field.marks:
             extra |= _extensions(mark, field.shape)

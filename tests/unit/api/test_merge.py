@@ -86,6 +86,13 @@ class TestJsonPatch:
         with pytest.raises(Invalid):
             json_patch({"a": 1}, operations)
 
+    def test_the_failing_operation_is_named_and_the_object_is_not_printed(self) -> None:
+        with pytest.raises(Invalid) as caught:
+            json_patch({"a": {"secret": 1}}, [{"op": "add", "path": "/a/b/c", "value": 1}])
+        assert caught.value.message == 'add operation does not apply: doc is missing path: "/a/b/c": missing value'
+        with pytest.raises(Invalid, match="testing value /a failed"):
+            json_patch({"a": 1}, [{"op": "test", "path": "/a", "value": 2}])
+
     @pytest.mark.parametrize("operations", [{}, [1], [{"op": "jump", "path": "/a"}], [{"op": "add"}]])
     def test_what_is_no_patch_is_a_bad_request(self, operations: Any) -> None:
         with pytest.raises(BadRequest):
