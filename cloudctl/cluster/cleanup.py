@@ -4,20 +4,27 @@ nftables and iptables rules, bridges. Every step works on what is really there, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
+import select
+import signal
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from client.command import CommandError, Commands
-from cloudctl.cluster import daemons, network
+from cloudctl.cluster import daemons
 from cloudctl.cluster.preflight import DOCKER_SOCKET
 from cloudctl.cluster.state import Cluster
 
 LABEL = "io.cloudlet.cluster"
 _STOP_SECONDS = 3
 _CLEANUP_SECONDS = 60.0
+_HELPER_SECONDS = 5.0
 # The engine serves deletions in parallel, but hundreds at once time out.
 _PARALLEL = 16
 
@@ -31,20 +38,23 @@ async def remove_containers(cluster: Cluster, *, node: str = "") -> int:
         return 0
     transport = httpx.AsyncHTTPTransport(uds=str(DOCKER_SOCKET))
     async with httpx.AsyncClient(transport=transport, base_url="http://docker", timeout=60) as engine:
-        labels = [f"{LABEL}={cluster.ident}"] + ([f"io.cloudlet.node={node}"] if node else [])
-        filters = json.dumps({"label": labels})
         try:
-            answer = await engine.get("/containers/json", params={"all": "true", "filters": filters})
+            found = [c for mark in cluster.container_marks(node) for c in await _marked(engine, mark)]
         except httpx.ConnectError:
             return 0
-        answer.raise_for_status()
-        found = answer.json()
         turn = asyncio.Semaphore(_PARALLEL)
-        is_sandbox = [c["Labels"].get("io.cloudlet.kind") == "sandbox" for c in found]
-        for sandboxes in (False, True):
-            chosen = [c["Id"] for c, sandbox in zip(found, is_sandbox, strict=True) if sandbox == sandboxes]
-            await asyncio.gather(*(_remove(engine, turn, ident, gently=not sandboxes) for ident in chosen))
+        for kind in ("container", "sandbox"):
+            chosen = [c["Id"] for c in found if c["Labels"].get("io.cloudlet.kind", "container") == kind]
+            await asyncio.gather(*(_remove(engine, turn, ident, gently=kind == "container") for ident in chosen))
     return len(found)
+
+
+async def _marked(engine: httpx.AsyncClient, mark: str) -> list[dict[str, Any]]:
+    filters = json.dumps({"label": [f"{LABEL}={mark}"]})
+    answer = await engine.get("/containers/json", params={"all": "true", "filters": filters})
+    answer.raise_for_status()
+    found: list[dict[str, Any]] = answer.json()
+    return found
 
 
 async def _remove(engine: httpx.AsyncClient, turn: asyncio.Semaphore, ident: str, *, gently: bool) -> None:
@@ -56,24 +66,61 @@ async def _remove(engine: httpx.AsyncClient, turn: asyncio.Semaphore, ident: str
             answer.raise_for_status()
 
 
-async def run_cleanups(cluster: Cluster, commands: Commands) -> list[str]:
-    """Let the proxy and the cloud controllers take back what is theirs; returns what they complained of."""
+async def run_cleanups(cluster: Cluster, commands: Commands, *, disks: bool) -> list[str]:
+    """Let the proxy and the cloud controllers take back what is theirs; returns what they complained of.
+
+    The cloud controllers' own clean-up deletes the disks, so it runs only when `disks` may go; otherwise the load
+    balancers are ended here, and the next start finds the disks as after a reboot.
+    """
     complaints = []
-    for spec, flags in (
-        (daemons.cloud(cluster), daemons.cloud_flags(cluster)),
-        (daemons.proxy(cluster), daemons.proxy_flags(cluster)),
-    ):
-        module = spec.argv[2]
+    steps = [(daemons.proxy(cluster), daemons.proxy_flags(cluster))]
+    if disks:
+        steps.insert(0, (daemons.cloud(cluster), daemons.cloud_flags(cluster)))
+    await asyncio.to_thread(end_helpers, cluster.home / "cloud")
+    for spec, flags in steps:
         path = spec.env["PYTHONPATH"]
+        argv = ("env", f"PYTHONPATH={path}", sys.executable, "-m", spec.argv[2], *flags, "--cleanup")
         try:
-            await commands.run(
-                "env", f"PYTHONPATH={path}", sys.executable, "-m", module, *flags, "--cleanup", timeout=_CLEANUP_SECONDS
-            )
+            await commands.run(*argv, timeout=_CLEANUP_SECONDS)
         except CommandError as error:
             complaints.append(f"{spec.name} --cleanup: {error.stderr.splitlines()[-1] if error.stderr else error}")
     if await commands.succeeds("nft", "list", "table", "inet", "cloudlet"):
         await commands.run("nft", "delete", "table", "inet", "cloudlet")
     return complaints
+
+
+def end_helpers(folder: Path) -> None:
+    """End the programs that were started with a file of this folder, such as HAProxy with its configuration."""
+    found = [os.pidfd_open(pid) for pid in helpers(folder)]
+    for number, patience in ((signal.SIGTERM, _HELPER_SECONDS), (signal.SIGKILL, _HELPER_SECONDS)):
+        deadline = time.monotonic() + patience
+        for pidfd in found:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, number)
+        found = [pidfd for pidfd in found if not _ends(pidfd, max(0.0, deadline - time.monotonic()))]
+
+
+def _ends(pidfd: int, timeout: float) -> bool:
+    """Whether the process ends in time; a pidfd becomes readable when it does."""
+    if not select.select([pidfd], [], [], timeout)[0]:
+        return False
+    os.close(pidfd)
+    return True
+
+
+def helpers(folder: Path, proc: Path = Path("/proc")) -> list[int]:
+    """The processes whose arguments name something in the folder."""
+    found = []
+    for entry in proc.iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(word.startswith(os.fsencode(folder) + b"/") for word in words):
+            found.append(int(entry.name))
+    return found
 
 
 def mounts_below(folder: Path, mountinfo: str) -> list[str]:
@@ -100,8 +147,3 @@ async def unmount(cluster: Cluster, commands: Commands) -> None:
     for device in listed.get("loopdevices") or ():
         if Path((device.get("back-file") or "/").removesuffix(" (deleted)")).is_relative_to(cluster.home):
             await commands.run("losetup", "--detach", device["name"])
-
-
-async def remove_network(commands: Commands) -> None:
-    """Remove the bridges and addresses."""
-    await network.remove(commands)

@@ -35,14 +35,13 @@ def specs(cluster: Cluster) -> list[Spec]:
     return [*found, cloud(cluster), *(kubelet(cluster, name) for name in cluster.node_names), proxy(cluster)]
 
 
-def _environment(cluster: Cluster) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     packages = str(Path(__file__).resolve().parents[2])
     return {
         "PYTHONPATH": os.pathsep.join(filter(None, (packages, os.environ.get("PYTHONPATH", "")))),
         "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore",
-        "CLOUDLET_CLUSTER": cluster.ident,
         # Every arena and every BLAS thread costs memory, and these processes have one busy thread each.
         "MALLOC_ARENA_MAX": "2",
         "OPENBLAS_NUM_THREADS": "1",
@@ -54,7 +53,7 @@ def _daemon(cluster: Cluster, name: str, kind: str, order: int, *flags: str, sto
         name=name,
         argv=(sys.executable, "-m", _MODULES[kind], *flags),
         log=str(cluster.logs / f"{name}.log"),
-        env=_environment(cluster),
+        env=_environment(),
         order=order,
         stop_seconds=stop_seconds,
     )

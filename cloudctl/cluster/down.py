@@ -32,8 +32,8 @@ async def down(home: Path, steps: Steps, *, delete: bool) -> None:
             await cleanup.remove_containers(cluster)
         with steps.step("load balancers, disks, rules and addresses removed"):
             try:
-                complaints = await cleanup.run_cleanups(cluster, commands)
                 await cleanup.unmount(cluster, commands)
+                complaints = await cleanup.run_cleanups(cluster, commands, disks=delete)
                 if network.owner() in (None, cluster.home):
                     await network.remove(commands)
                     network.release(cluster)

@@ -101,10 +101,13 @@ class Cluster:
         """The kubeconfig of a component."""
         return self.home / f"{who}.kubeconfig"
 
-    @property
-    def ident(self) -> str:
-        """Eight characters that tell this cluster's containers from another's."""
-        return hashlib.sha256(str(self.home).encode()).hexdigest()[:8]
+    def container_marks(self, node: str = "") -> list[str]:
+        """The values of the label `io.cloudlet.cluster` on the containers of this cluster's kubelets (or of one).
+
+        A kubelet marks its containers with a hash of its own folder.
+        """
+        folders = [self.home / f"kubelet-{node}"] if node else sorted(self.home.glob("kubelet-*/"))
+        return [hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12] for folder in folders]
 
     @property
     def fake(self) -> bool:

@@ -226,9 +226,10 @@ class Supervisor:
     def _close(self) -> None:
         for process in self._processes.values():
             process.close()
-        for client in list(self._clients):
-            self._drop(client)
         self._control.close()
-        signal.set_wakeup_fd(-1)
         for name in ("supervisor.sock", "supervisor.pid", "daemons.json"):
             (self._run_dir / name).unlink(missing_ok=True)
+        # Whoever waits for our end sees it by this, so it comes last.
+        for client in list(self._clients):
+            self._drop(client)
+        signal.set_wakeup_fd(-1)
