@@ -123,6 +123,10 @@ def _common(operation: Operation) -> Object:
     if operation.other is not None:
         model, group, version = operation.other
         kind = kind_of(group, version, model.__name__)
+    if operation.action == "connect":
+        # kubectl takes any PATCH that bears a kind's name for the one that changes it; a proxy's PATCH is not.
+        words = {"portforward": "PortForward"}.get(operation.subresource, operation.subresource.capitalize())
+        kind = kind_of(resource.group, resource.version, f"{resource.kind}{words}Options")
     what = f"{operation.subresource} of {resource.kind}" if operation.subresource else resource.kind
     return {
         "description": f"{operation.action} {what}",

@@ -162,3 +162,10 @@ def test_explain_has_a_sentence_for_every_kind_and_for_the_fields_of_a_pod() -> 
     assert [name for name, schema in definitions.items() if not schema.get("description")] == []
     spec = definitions["io.k8s.api.core.v1.PodSpec"]["properties"]
     assert [name for name in spec if not spec[name].get("description") and "$ref" not in spec[name]] == []
+
+
+def test_a_patch_without_field_validation_is_not_taken_for_that_of_a_kind() -> None:
+    patches = [path["patch"] for path in v3("api/v1")["paths"].values() if "patch" in path]
+    for patch in patches:
+        if "fieldValidation" not in {parameter["name"] for parameter in patch["parameters"]}:
+            assert patch["x-kubernetes-group-version-kind"]["kind"].endswith("ProxyOptions")
