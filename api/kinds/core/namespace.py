@@ -20,8 +20,8 @@ class NamespaceCondition(Model):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class NamespaceStatus(Model):
@@ -52,7 +52,7 @@ class LimitRangeItem(Model):
     def _default(self) -> Self:
         if self.type == "Container":
             self.default = {**(self.max or {}), **(self.default or {})} or None
-            self.defaultRequest = {**(self.default or {}), **(self.min or {}), **(self.defaultRequest or {})} or None
+            self.defaultRequest = {**(self.min or {}), **(self.default or {}), **(self.defaultRequest or {})} or None
         return self
 
 
