@@ -185,8 +185,8 @@ class CustomResourceDefinitionVersion(Model):
     name: Annotated[str | None, REQUIRED] = None
     schema_: CustomResourceValidation | None = Field(default=None, alias="schema")
     selectableFields: Annotated[list[SelectableField] | None, ATOMIC] = None
-    served: Annotated[bool | None, LISTED] = None
-    storage: Annotated[bool | None, LISTED] = None
+    served: Annotated[bool, LISTED] = False
+    storage: Annotated[bool, LISTED] = False
     subresources: CustomResourceSubresources | None = None
 
 
@@ -215,8 +215,8 @@ class CustomResourceDefinitionCondition(Model):
     message: str | None = None
     observedGeneration: Int64 | None = None
     reason: str | None = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class CustomResourceDefinitionStatus(Model):

@@ -21,11 +21,11 @@ class APIServiceSpec(Model):
 
     caBundle: Annotated[Base64 | None, ATOMIC] = None
     group: str | None = None
-    groupPriorityMinimum: Annotated[Int32 | None, LISTED] = None
+    groupPriorityMinimum: Annotated[Int32, LISTED] = 0
     insecureSkipTLSVerify: bool | None = None
     service: ServiceReference | None = None
     version: str | None = None
-    versionPriority: Annotated[Int32 | None, LISTED] = None
+    versionPriority: Annotated[Int32, LISTED] = 0
 
 
 class APIServiceCondition(Model):
@@ -34,8 +34,8 @@ class APIServiceCondition(Model):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class APIServiceStatus(Model):

@@ -29,7 +29,7 @@ class ControllerRevision(Kind):
     """An earlier state of a controller's template, kept for rolling back."""
 
     data: Annotated[JsonObject | None, IMMUTABLE] = None
-    revision: Annotated[Int64 | None, LISTED] = None
+    revision: Annotated[Int64, LISTED] = 0
 
 
 class RollingUpdateDaemonSet(Model):
@@ -68,8 +68,8 @@ class DaemonSetCondition(Model):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class DaemonSetStatus(Model):
@@ -77,11 +77,11 @@ class DaemonSetStatus(Model):
 
     collisionCount: Int32 | None = None
     conditions: Annotated[list[DaemonSetCondition] | None, MergeKey("type")] = None
-    currentNumberScheduled: Annotated[Int32 | None, LISTED] = None
-    desiredNumberScheduled: Annotated[Int32 | None, LISTED] = None
+    currentNumberScheduled: Annotated[Int32, LISTED] = 0
+    desiredNumberScheduled: Annotated[Int32, LISTED] = 0
     numberAvailable: Int32 | None = None
-    numberMisscheduled: Annotated[Int32 | None, LISTED] = None
-    numberReady: Annotated[Int32 | None, LISTED] = None
+    numberMisscheduled: Annotated[Int32, LISTED] = 0
+    numberReady: Annotated[Int32, LISTED] = 0
     numberUnavailable: Int32 | None = None
     observedGeneration: Int64 | None = None
     updatedNumberScheduled: Int32 | None = None
@@ -134,8 +134,8 @@ class DeploymentCondition(Model):
     lastUpdateTime: Time | None = None
     message: str | None = None
     reason: str | None = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class DeploymentStatus(Model):
@@ -174,8 +174,8 @@ class ReplicaSetCondition(Model):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class ReplicaSetStatus(Model):
@@ -186,7 +186,7 @@ class ReplicaSetStatus(Model):
     fullyLabeledReplicas: Int32 | None = None
     observedGeneration: Int64 | None = None
     readyReplicas: Int32 | None = None
-    replicas: Annotated[Int32 | None, LISTED] = None
+    replicas: Annotated[Int32, LISTED] = 0
     terminatingReplicas: Int32 | None = None
 
 
@@ -254,8 +254,8 @@ class StatefulSetCondition(Model):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class StatefulSetStatus(Model):
@@ -268,7 +268,7 @@ class StatefulSetStatus(Model):
     currentRevision: str | None = None
     observedGeneration: Int64 | None = None
     readyReplicas: Int32 | None = None
-    replicas: Annotated[Int32 | None, LISTED] = None
+    replicas: Annotated[Int32, LISTED] = 0
     updateRevision: str | None = None
     updatedReplicas: Int32 | None = None
 

@@ -57,7 +57,7 @@ class SubjectAccessReviewSpec(Model):
 class SubjectAccessReviewStatus(Model):
     """Whether it is allowed, and why."""
 
-    allowed: Annotated[bool | None, LISTED] = None
+    allowed: Annotated[bool, LISTED] = False
     denied: bool | None = None
     evaluationError: str | None = None
     reason: str | None = None
@@ -110,7 +110,7 @@ class SubjectRulesReviewStatus(Model):
     """Everything that is allowed, as far as it can be listed."""
 
     evaluationError: str | None = None
-    incomplete: Annotated[bool | None, LISTED] = None
+    incomplete: Annotated[bool, LISTED] = False
     nonResourceRules: Annotated[list[NonResourceRule] | None, ATOMIC, LISTED] = None
     resourceRules: Annotated[list[ResourceRule] | None, ATOMIC, LISTED] = None
 

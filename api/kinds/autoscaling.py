@@ -37,9 +37,9 @@ class MetricValueStatus(Model):
 class ContainerResourceMetricStatus(Model):
     """The present use of a resource by one container of each pod."""
 
-    container: Annotated[str | None, LISTED] = None
+    container: Annotated[str, LISTED] = ""
     current: Annotated[MetricValueStatus | None, LISTED] = None
-    name: Annotated[str | None, LISTED] = None
+    name: Annotated[str, LISTED] = ""
 
 
 class CrossVersionObjectReference(Model):
@@ -74,9 +74,9 @@ class ExternalMetricStatus(Model):
 class HPAScalingPolicy(Model):
     """How much a number of pods may change in a time."""
 
-    periodSeconds: Annotated[Int32 | None, LISTED] = None
+    periodSeconds: Annotated[Int32, LISTED] = 0
     type: Annotated[str | None, REQUIRED, OneOf("Percent", "Pods")] = None
-    value: Annotated[Int32 | None, LISTED] = None
+    value: Annotated[Int32, LISTED] = 0
 
 
 class HPAScalingRules(Model):
@@ -142,7 +142,7 @@ class HorizontalPodAutoscalerSpec(Model):
     """What is scaled, between which bounds, by which metrics."""
 
     behavior: HorizontalPodAutoscalerBehavior | None = None
-    maxReplicas: Annotated[Int32 | None, LISTED] = None
+    maxReplicas: Annotated[Int32, LISTED] = 0
     metrics: Annotated[list[MetricSpec] | None, ATOMIC] = None
     minReplicas: Int32 = 1
     scaleTargetRef: Annotated[CrossVersionObjectReference | None, REQUIRED] = None
@@ -164,8 +164,8 @@ class HorizontalPodAutoscalerCondition(Model):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class ObjectMetricStatus(Model):
@@ -187,7 +187,7 @@ class ResourceMetricStatus(Model):
     """The present use of a resource by the pods."""
 
     current: Annotated[MetricValueStatus | None, LISTED] = None
-    name: Annotated[str | None, LISTED] = None
+    name: Annotated[str, LISTED] = ""
 
 
 class MetricStatus(Model):
@@ -198,7 +198,7 @@ class MetricStatus(Model):
     object: ObjectMetricStatus | None = None
     pods: PodsMetricStatus | None = None
     resource: ResourceMetricStatus | None = None
-    type: Annotated[str | None, LISTED] = None
+    type: Annotated[str, LISTED] = ""
 
 
 class HorizontalPodAutoscalerStatus(Model):
@@ -207,7 +207,7 @@ class HorizontalPodAutoscalerStatus(Model):
     conditions: Annotated[list[HorizontalPodAutoscalerCondition] | None, MergeKey("type")] = None
     currentMetrics: Annotated[list[MetricStatus] | None, ATOMIC] = None
     currentReplicas: Int32 | None = None
-    desiredReplicas: Annotated[Int32 | None, LISTED] = None
+    desiredReplicas: Annotated[Int32, LISTED] = 0
     lastScaleTime: Time | None = None
     observedGeneration: Int64 | None = None
 

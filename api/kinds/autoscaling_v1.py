@@ -21,7 +21,7 @@ class CrossVersionObjectReference(Model):
 class HorizontalPodAutoscalerSpecV1(Model):
     """What is scaled, between which bounds, to which CPU use."""
 
-    maxReplicas: Annotated[Int32 | None, LISTED] = None
+    maxReplicas: Annotated[Int32, LISTED] = 0
     minReplicas: Int32 | None = None
     scaleTargetRef: Annotated[CrossVersionObjectReference | None, REQUIRED] = None
     targetCPUUtilizationPercentage: Int32 | None = None
@@ -31,8 +31,8 @@ class HorizontalPodAutoscalerStatusV1(Model):
     """What the autoscaler sees and wants."""
 
     currentCPUUtilizationPercentage: Int32 | None = None
-    currentReplicas: Annotated[Int32 | None, LISTED] = None
-    desiredReplicas: Annotated[Int32 | None, LISTED] = None
+    currentReplicas: Annotated[Int32, LISTED] = 0
+    desiredReplicas: Annotated[Int32, LISTED] = 0
     lastScaleTime: Time | None = None
     observedGeneration: Int64 | None = None
 
@@ -53,7 +53,7 @@ class ScaleSpec(Model):
 class ScaleStatus(Model):
     """The present number of pods, and their selector."""
 
-    replicas: Annotated[Int32 | None, LISTED] = None
+    replicas: Annotated[Int32, LISTED] = 0
     selector: str | None = None
 
 

@@ -127,8 +127,8 @@ class JobCondition(Model):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class UncountedTerminatedPods(Model):

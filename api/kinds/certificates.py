@@ -28,8 +28,8 @@ class CertificateSigningRequestCondition(Model):
     lastUpdateTime: Time | None = None
     message: str | None = None
     reason: str | None = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class CertificateSigningRequestStatus(Model):

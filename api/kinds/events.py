@@ -11,7 +11,7 @@ from api.kinds.meta import Kind
 class EventSeries(Model):
     """How often and until when an event repeated."""
 
-    count: Annotated[Int32 | None, LISTED] = None
+    count: Annotated[Int32, LISTED] = 0
     lastObservedTime: Annotated[MicroTime | None, REQUIRED] = None
 
 

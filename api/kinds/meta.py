@@ -11,11 +11,11 @@ class Condition(Model):
     """One condition of an object."""
 
     lastTransitionTime: Annotated[Time | None, LISTED] = None
-    message: Annotated[str | None, LISTED] = None
+    message: Annotated[str, LISTED] = ""
     observedGeneration: Int64 | None = None
-    reason: Annotated[str | None, LISTED] = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    reason: Annotated[str, LISTED] = ""
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class Preconditions(Model):

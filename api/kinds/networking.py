@@ -101,8 +101,8 @@ class IngressPortStatus(Model):
     """What a load balancer says about one port."""
 
     error: str | None = None
-    port: Annotated[Int32 | None, LISTED] = None
-    protocol: Annotated[str | None, LISTED] = None
+    port: Annotated[Int32, LISTED] = 0
+    protocol: Annotated[str, LISTED] = ""
 
 
 class IngressLoadBalancerIngress(Model):

@@ -27,11 +27,11 @@ class PodDisruptionBudgetStatus(Model):
     """How many pods may go now."""
 
     conditions: Annotated[list[Condition] | None, MergeKey("type")] = None
-    currentHealthy: Int32 | None = None
-    desiredHealthy: Int32 | None = None
+    currentHealthy: Int32 = 0
+    desiredHealthy: Int32 = 0
     disruptedPods: dict[str, Time] | None = None
-    disruptionsAllowed: Int32 | None = None
-    expectedPods: Int32 | None = None
+    disruptionsAllowed: Int32 = 0
+    expectedPods: Int32 = 0
     observedGeneration: Int64 | None = None
 
 

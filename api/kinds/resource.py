@@ -22,10 +22,10 @@ class AllocatedDeviceStatus(Model):
 
     conditions: Annotated[list[Condition] | None, ListMap("type")] = None
     data: JsonObject | None = None
-    device: Annotated[str | None, LISTED] = None
-    driver: Annotated[str | None, LISTED] = None
+    device: Annotated[str, LISTED] = ""
+    driver: Annotated[str, LISTED] = ""
     networkData: NetworkDeviceData | None = None
-    pool: Annotated[str | None, LISTED] = None
+    pool: Annotated[str, LISTED] = ""
     shareID: str | None = None
 
 
@@ -325,9 +325,9 @@ class ResourceClaimTemplate(Kind):
 class ResourcePool(Model):
     """The pool that a slice belongs to."""
 
-    generation: Annotated[Int64 | None, LISTED] = None
+    generation: Annotated[Int64, LISTED] = 0
     name: Annotated[str | None, REQUIRED] = None
-    resourceSliceCount: Annotated[Int64 | None, LISTED] = None
+    resourceSliceCount: Annotated[Int64, LISTED] = 0
 
 
 class ResourceSliceSpec(Model):

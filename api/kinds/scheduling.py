@@ -12,4 +12,4 @@ class PriorityClass(Kind):
     description: str | None = None
     globalDefault: bool | None = None
     preemptionPolicy: Annotated[str, OneOf("Never", "PreemptLowerPriority")] = "PreemptLowerPriority"
-    value: Int32 | None = None
+    value: Int32 = 0

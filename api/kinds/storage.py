@@ -133,7 +133,7 @@ class VolumeAttachmentStatus(Model):
     """Whether a volume is attached."""
 
     attachError: VolumeError | None = None
-    attached: Annotated[bool | None, LISTED] = None
+    attached: Annotated[bool, LISTED] = False
     attachmentMetadata: dict[str, str] | None = None
     detachError: VolumeError | None = None
 

@@ -11,8 +11,8 @@ class ComponentCondition(Model):
 
     error: str | None = None
     message: str | None = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class ComponentStatus(Kind):

@@ -74,8 +74,8 @@ class NodeCondition(Model):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class NodeConfigStatus(Model):
@@ -90,7 +90,7 @@ class NodeConfigStatus(Model):
 class DaemonEndpoint(Model):
     """A port on which a daemon answers."""
 
-    Port: Annotated[Int32 | None, LISTED] = None
+    Port: Annotated[Int32, LISTED] = 0
 
 
 class NodeDaemonEndpoints(Model):

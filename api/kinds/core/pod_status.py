@@ -18,7 +18,7 @@ class ContainerStateTerminated(Model):
     """A container that has ended."""
 
     containerID: str | None = None
-    exitCode: Annotated[Int32 | None, LISTED] = None
+    exitCode: Annotated[Int32, LISTED] = 0
     finishedAt: Time | None = None
     message: str | None = None
     reason: str | None = None
@@ -44,9 +44,9 @@ class ContainerState(Model):
 class LinuxContainerUser(Model):
     """The user and groups of a container's first process."""
 
-    gid: Annotated[Int64 | None, LISTED] = None
+    gid: Annotated[Int64, LISTED] = 0
     supplementalGroups: Annotated[list[Int64] | None, ATOMIC] = None
-    uid: Annotated[Int64 | None, LISTED] = None
+    uid: Annotated[Int64, LISTED] = 0
 
 
 class ContainerUser(Model):
@@ -66,14 +66,14 @@ class ResourceHealth(Model):
 class ResourceStatus(Model):
     """The health of the devices that a container uses."""
 
-    name: Annotated[str | None, LISTED] = None
+    name: Annotated[str, LISTED] = ""
     resources: Annotated[list[ResourceHealth] | None, ListMap("resourceID")] = None
 
 
 class ImageVolumeStatus(Model):
     """The image that a volume shows."""
 
-    imageRef: Annotated[str | None, LISTED] = None
+    imageRef: Annotated[str, LISTED] = ""
 
 
 class VolumeStatus(Model):
@@ -85,8 +85,8 @@ class VolumeStatus(Model):
 class VolumeMountStatus(Model):
     """One mount as it was made."""
 
-    mountPath: Annotated[str | None, LISTED] = None
-    name: Annotated[str | None, LISTED] = None
+    mountPath: Annotated[str, LISTED] = ""
+    name: Annotated[str, LISTED] = ""
     readOnly: bool | None = None
     recursiveReadOnly: str | None = None
     volumeStatus: VolumeStatus | None = None
@@ -98,13 +98,13 @@ class ContainerStatus(Model):
     allocatedResources: dict[str, Quantity] | None = None
     allocatedResourcesStatus: Annotated[list[ResourceStatus] | None, MergeKey("name")] = None
     containerID: str | None = None
-    image: Annotated[str | None, LISTED] = None
-    imageID: Annotated[str | None, LISTED] = None
+    image: Annotated[str, LISTED] = ""
+    imageID: Annotated[str, LISTED] = ""
     lastState: ContainerState | None = None
-    name: Annotated[str | None, LISTED] = None
-    ready: Annotated[bool | None, LISTED] = None
+    name: Annotated[str, LISTED] = ""
+    ready: Annotated[bool, LISTED] = False
     resources: ResourceRequirements | None = None
-    restartCount: Annotated[Int32 | None, LISTED] = None
+    restartCount: Annotated[Int32, LISTED] = 0
     started: bool | None = None
     state: ContainerState | None = None
     stopSignal: str | None = None
@@ -120,8 +120,8 @@ class PodCondition(Model):
     message: str | None = None
     observedGeneration: Int64 | None = None
     reason: str | None = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class PodIP(Model):
@@ -139,7 +139,7 @@ class HostIP(Model):
 class PodResourceClaimStatus(Model):
     """The claim that was made for a pod."""
 
-    name: Annotated[str | None, LISTED] = None
+    name: Annotated[str, LISTED] = ""
     resourceClaimName: str | None = None
 
 
@@ -155,14 +155,14 @@ class PodExtendedResourceClaimStatus(Model):
     """The claim that backs a pod's extended resources."""
 
     requestMappings: Annotated[list[ContainerExtendedResourceRequest] | None, ATOMIC, LISTED] = None
-    resourceClaimName: Annotated[str | None, LISTED] = None
+    resourceClaimName: Annotated[str, LISTED] = ""
 
 
 class NodeAllocatableResourceClaimStatus(Model):
     """What a claim takes from a node's resources."""
 
     containers: Annotated[list[str] | None, SET] = None
-    resourceClaimName: Annotated[str | None, LISTED] = None
+    resourceClaimName: Annotated[str, LISTED] = ""
     resources: Annotated[dict[str, Quantity] | None, LISTED] = None
 
 

@@ -27,7 +27,7 @@ class HTTPHeader(Model):
     """One header of a request."""
 
     name: Annotated[str | None, REQUIRED] = None
-    value: Annotated[str | None, LISTED] = None
+    value: Annotated[str, LISTED] = ""
 
 
 class HTTPGetAction(Model):
@@ -57,7 +57,7 @@ class GRPCAction(Model):
 class SleepAction(Model):
     """A wait."""
 
-    seconds: Annotated[Int64 | None, LISTED] = None
+    seconds: Annotated[Int64, LISTED] = 0
 
 
 class Probe(Model):

@@ -24,8 +24,8 @@ class ReplicationControllerCondition(Model):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class ReplicationControllerStatus(Model):
@@ -36,7 +36,7 @@ class ReplicationControllerStatus(Model):
     fullyLabeledReplicas: Int32 | None = None
     observedGeneration: Int64 | None = None
     readyReplicas: Int32 | None = None
-    replicas: Annotated[Int32 | None, LISTED] = None
+    replicas: Annotated[Int32, LISTED] = 0
 
 
 class ReplicationController(Kind):

@@ -65,7 +65,7 @@ class Sysctl(Model):
     """A kernel setting of a pod."""
 
     name: Annotated[str | None, REQUIRED] = None
-    value: Annotated[str | None, LISTED] = None
+    value: Annotated[str, LISTED] = ""
 
 
 class PodSecurityContext(Model):

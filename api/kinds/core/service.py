@@ -27,7 +27,7 @@ class ServicePort(Model):
     appProtocol: str | None = None
     name: str | None = None
     nodePort: Annotated[Int32 | None, Bounds(0, 65535)] = None
-    port: Annotated[Int32 | None, LISTED, PORT] = None
+    port: Annotated[Int32, LISTED, PORT] = 0
     protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = "TCP"
     targetPort: IntOrString | None = None
 
@@ -88,8 +88,8 @@ class PortStatus(Model):
     """What a load balancer says about one port."""
 
     error: str | None = None
-    port: Annotated[Int32 | None, LISTED] = None
-    protocol: Annotated[str | None, LISTED] = None
+    port: Annotated[Int32, LISTED] = 0
+    protocol: Annotated[str, LISTED] = ""
 
 
 class LoadBalancerIngress(Model):
@@ -139,7 +139,7 @@ class EndpointPort(Model):
 
     appProtocol: str | None = None
     name: str | None = None
-    port: Annotated[Int32 | None, LISTED, PORT] = None
+    port: Annotated[Int32, LISTED, PORT] = 0
     protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = "TCP"
 
 

@@ -108,7 +108,7 @@ class PersistentVolumeClaimSpec(Model):
 class ModifyVolumeStatus(Model):
     """How far a change of a volume's attributes is."""
 
-    status: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
     targetVolumeAttributesClassName: str | None = None
 
 
@@ -119,8 +119,8 @@ class PersistentVolumeClaimCondition(Model):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
-    status: Annotated[str | None, LISTED] = None
-    type: Annotated[str | None, LISTED] = None
+    status: Annotated[str, LISTED] = ""
+    type: Annotated[str, LISTED] = ""
 
 
 class PersistentVolumeClaimStatus(Model):

@@ -93,7 +93,7 @@ class ISCSIVolumeSource(Model):
     initiatorName: str | None = None
     iqn: Annotated[str | None, REQUIRED] = None
     iscsiInterface: str = "default"
-    lun: Annotated[Int32 | None, LISTED] = None
+    lun: Annotated[Int32, LISTED] = 0
     portals: Annotated[list[str] | None, ATOMIC] = None
     readOnly: bool | None = None
     secretRef: LocalObjectReference | None = None
@@ -109,7 +109,7 @@ class ISCSIPersistentVolumeSource(Model):
     initiatorName: str | None = None
     iqn: Annotated[str | None, REQUIRED] = None
     iscsiInterface: str = "default"
-    lun: Annotated[Int32 | None, LISTED] = None
+    lun: Annotated[Int32, LISTED] = 0
     portals: Annotated[list[str] | None, ATOMIC] = None
     readOnly: bool | None = None
     secretRef: SecretReference | None = None

@@ -146,7 +146,7 @@ def test_bodies_of_subresources_decode_by_their_model() -> None:
         "kind": "Scale",
         "metadata": {},
         "spec": {"replicas": 3},
-        "status": {},
+        "status": {"replicas": 0},
     }
 
 

@@ -229,3 +229,22 @@ def test_limit_ranges_fill_defaults_from_bounds() -> None:
 def test_network_policies_name_the_directions_they_speak_of() -> None:
     assert made(resources.NETWORKPOLICIES)["spec"]["policyTypes"] == ["Ingress"]
     assert made(resources.NETWORKPOLICIES, spec={"egress": [{}]})["spec"]["policyTypes"] == ["Ingress", "Egress"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "fields", "wanted"),
+    [
+        (resources.DAEMONSETS, {}, {"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0}),
+        (resources.REPLICASETS, {}, {"replicas": 0}),
+        (resources.PODDISRUPTIONBUDGETS, {}, {"disruptionsAllowed": 0, "expectedPods": 0}),
+    ],
+)
+def test_numbers_that_clients_count_on_are_there_from_the_start(resource: Any, fields: Object, wanted: Object) -> None:
+    assert wanted.items() <= made(resource, **fields)["status"].items()
+
+
+def test_a_container_status_is_complete_for_typed_clients() -> None:
+    status = {"containerStatuses": [{"name": "c", "state": {"terminated": {}}}]}
+    (found,) = made(resources.PODS, status=status)["status"]["containerStatuses"]
+    assert {"image": "", "imageID": "", "ready": False, "restartCount": 0}.items() <= found.items()
+    assert found["state"]["terminated"] == {"exitCode": 0}
