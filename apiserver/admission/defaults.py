@@ -11,7 +11,6 @@ from api.resources import (
     PERSISTENTVOLUMES,
     PODS,
     STORAGECLASSES,
-    VOLUMEATTRIBUTESCLASSES,
 )
 from api.types import Object, Resource
 from apiserver.auth.lookup import Lookup
@@ -27,7 +26,6 @@ INGRESS_CLASS = "kubernetes.io/ingress.class"
 FINALIZERS = {
     PERSISTENTVOLUMECLAIMS: "kubernetes.io/pvc-protection",
     PERSISTENTVOLUMES: "kubernetes.io/pv-protection",
-    VOLUMEATTRIBUTESCLASSES: "kubernetes.io/vac-protection",
 }
 
 
