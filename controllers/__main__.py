@@ -32,6 +32,7 @@ def controllers(
     service_account_private_key_file: _File = None,
     cluster_signing_cert_file: _File = None,
     cluster_signing_key_file: _File = None,
+    node_monitor_period: float = _DEFAULTS.node_monitor_period,
     node_monitor_grace_period: float = _DEFAULTS.node_monitor_grace_period,
     terminated_pod_gc_threshold: int = _DEFAULTS.terminated_pod_gc_threshold,
     names: Annotated[
@@ -50,6 +51,7 @@ def controllers(
         service_account_private_key_file=service_account_private_key_file,
         cluster_signing_cert_file=cluster_signing_cert_file,
         cluster_signing_key_file=cluster_signing_key_file,
+        node_monitor_period=node_monitor_period,
         node_monitor_grace_period=node_monitor_grace_period,
         terminated_pod_gc_threshold=terminated_pod_gc_threshold,
     )

@@ -38,7 +38,7 @@ class Budget:
 
 def budget(pdb: Object, pods: int, scale: int) -> Budget:
     """`pods` match the selector now; `scale` is what their controllers ask for in sum."""
-    spec = pdb["spec"]
+    spec = pdb.get("spec") or {}
     if (most := spec.get("maxUnavailable")) is not None:
         return Budget(scale, max(0, scale - resolve(most, scale, round_up=True)))
     least = spec.get("minAvailable", 1)
@@ -171,4 +171,4 @@ class DisruptionController(Controller):
 
 def selects(pdb: Object, pod: Object) -> bool:
     """Whether the budget covers the pod; `{}` covers all of its namespace, no selector none."""
-    return selectors.from_object(pdb["spec"].get("selector")).matches(meta.labels(pod))
+    return selectors.from_object((pdb.get("spec") or {}).get("selector")).matches(meta.labels(pod))

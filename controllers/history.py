@@ -15,7 +15,7 @@ from api.types import Object, Resource
 from client.controller import Context
 from controllers import ownership
 from controllers.podstate import created_at
-from controllers.templates import fingerprint
+from controllers.templates import fingerprint, same_template
 
 
 def data_of(owner: Object) -> Object:
@@ -31,6 +31,12 @@ def order(revision: Object) -> tuple[int, object, str]:
 def number(revision: Object) -> int:
     """Its place in history, from 1."""
     return int(revision.get("revision") or 0)
+
+
+def same_data(revision: Object, data: Object) -> bool:
+    """Whether the revision stores the same template."""
+    stored = ((revision.get("data") or {}).get("spec") or {}).get("template") or {}
+    return same_template(stored, data["spec"]["template"])
 
 
 def applied(owner: Object, revision: Object) -> Object:
@@ -65,7 +71,7 @@ class History:
         """
         data = data_of(owner)
         latest = number(known[-1]) if known else 0
-        found = next((r for r in reversed(known) if r.get("data") == data), None)
+        found = next((r for r in reversed(known) if same_data(r, data)), None)
         if found is None:
             return await self._create(owner, data, latest + 1, collisions)
         if number(found) < latest:
@@ -94,7 +100,7 @@ class History:
                 present = await self.client.get(
                     resources.CONTROLLERREVISIONS, str(metadata["name"]), meta.namespace(owner)
                 )
-                if present.get("data") == data and meta.is_controlled_by(present, owner):
+                if same_data(present, data) and meta.is_controlled_by(present, owner):
                     return present, collisions
                 collisions = (collisions or 0) + 1
 

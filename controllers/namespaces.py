@@ -109,7 +109,7 @@ class NamespaceController(Controller):
             namespace = await update_with_retry(
                 self.client, resources.NAMESPACES, namespace, _terminating, subresource="status"
             )
-            if not (namespace["spec"].get("finalizers") or ()):
+            if not ((namespace.get("spec") or {}).get("finalizers") or ()):
                 return
             left = await self._empty(key)
             now = wall()
@@ -196,7 +196,7 @@ def _terminating(namespace: Object) -> Object | None:
 
 
 def _without_finalizer(namespace: Object) -> Object | None:
-    finalizers = namespace["spec"].get("finalizers") or []
+    finalizers = (namespace.get("spec") or {}).get("finalizers") or []
     if FINALIZER not in finalizers:
         return None
     return {**namespace, "spec": {**namespace["spec"], "finalizers": [f for f in finalizers if f != FINALIZER]}}

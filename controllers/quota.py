@@ -50,7 +50,8 @@ class QuotaController(Controller):
         quotas.add_handler(self.enqueue, self._quota_changed)
 
     def _quota_changed(self, old: Object, new: Object) -> None:
-        if old["spec"] != new["spec"] or (new.get("status") or {}).get("hard") != new["spec"].get("hard"):
+        wanted = new.get("spec") or {}
+        if old.get("spec") != wanted or (new.get("status") or {}).get("hard") != wanted.get("hard"):
             self.enqueue(new)
 
     def _counter(self, resource: Resource) -> Informer:
@@ -72,7 +73,7 @@ class QuotaController(Controller):
             self.enqueue(found)
 
     def _changed(self, old: Object, new: Object) -> None:
-        if is_terminal(old) != is_terminal(new) or old["spec"] != new["spec"]:
+        if is_terminal(old) != is_terminal(new) or old.get("spec") != new.get("spec"):
             self._freed(new)
 
     async def reconcile(self, key: str) -> None:
@@ -80,7 +81,7 @@ class QuotaController(Controller):
         found = self.quotas.get(key)
         if found is None:
             return
-        hard = found["spec"].get("hard") or {}
+        hard = (found.get("spec") or {}).get("hard") or {}
         used = dict.fromkeys(hard, Decimal(0))
         for resource in counted(hard, await self._known(hard)):
             counter = self._counter(resource)

@@ -13,6 +13,7 @@ from controllers import ownership
 from controllers.daemonset import placement, rollout, status
 from controllers.daemonset.rollout import ByNode, Steps
 from controllers.history import History
+from controllers.nodes.taints import taints_of
 from controllers.podcontrol import PodControl, namespace_terminating
 from controllers.podstate import available_in, wall
 from controllers.slowstart import all_of, slow_start
@@ -53,7 +54,7 @@ class DaemonSetController(Controller):
             self.queue.add(key)
 
     def _node_changed(self, old: Object, new: Object) -> None:
-        if meta.labels(old) != meta.labels(new) or old["spec"].get("taints") != new["spec"].get("taints"):
+        if meta.labels(old) != meta.labels(new) or taints_of(old) != taints_of(new):
             self._all()
 
     def _owner_of(self, pod: Object) -> Object | None:

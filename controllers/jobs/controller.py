@@ -147,7 +147,7 @@ class JobController(Controller):
             steps = over if verdict is not None else replicas.plan(view, backoff, now)
             if steps.again is not None:
                 again = steps.again if again is None else min(again, steps.again)
-            deleted, created, error = await self._carry_out(key, view, steps)
+            deleted, created, error = await self._carry_out(key, view, steps, counted=verdict is not None)
             active, leaving = active - deleted + created, leaving + deleted
         if verdict is None:
             verdict = completed(view, active)
@@ -163,15 +163,18 @@ class JobController(Controller):
         if again is not None:
             self.queue.add_after(key, max(again, 0.0) + 0.05)
 
-    async def _carry_out(self, key: str, view: View, steps: Plan) -> tuple[int, int, ApiError | None]:
-        """Returns how many pods were deleted and created, and the first error."""
+    async def _carry_out(self, key: str, view: View, steps: Plan, *, counted: bool) -> tuple[int, int, ApiError | None]:
+        """Returns how many pods were deleted and created, and the first error.
+
+        Pods that are deleted because the Job wants fewer, or is suspended, have not failed: unless `counted` they lose the
+        finalizer first.
+        """
         job, error = view.job, None
         deleted = created = 0
         if steps.delete:
             self.expectations.expect_deletions(key, [meta.key(pod) for pod in steps.delete])
-            results = [self._delete(key, job, pod) for pod in steps.delete]
             try:
-                await all_of([*results])
+                await all_of([self._delete(key, job, pod, counted) for pod in steps.delete])
                 deleted = len(steps.delete)
             except ApiError as failure:
                 error = failure
@@ -179,8 +182,11 @@ class JobController(Controller):
             created, error = await self._create(key, view, steps.create)
         return deleted, created, error
 
-    async def _delete(self, key: str, job: Object, pod: Object) -> None:
+    async def _delete(self, key: str, job: Object, pod: Object, counted: bool) -> None:
         try:
+            if not counted:
+                await self._strip(pod)
+                self.stripped.setdefault(meta.uid(job), set()).add(meta.uid(pod))
             await self.control.delete(pod, job)
         except NotFound:
             self.expectations.deletion_observed(key, meta.key(pod))

@@ -11,6 +11,7 @@ from api.errors import Conflict, Invalid, NotFound
 from api.types import Object
 from client.controller import Context, Controller
 from controllers.nodes.cidrs import CidrPool, RangeFull
+from controllers.nodes.taints import spec_of
 
 
 class NodeIpamController(Controller):
@@ -27,7 +28,7 @@ class NodeIpamController(Controller):
         self.nodes.add_handler(self._seen, lambda _, new: self._seen(new), self._gone)
 
     def _seen(self, node: Object) -> None:
-        cidr = node["spec"].get("podCIDR")
+        cidr = spec_of(node).get("podCIDR")
         if not cidr:
             self.enqueue(node)
         elif self.held.get(meta.name(node)) != cidr:
@@ -47,7 +48,7 @@ class NodeIpamController(Controller):
     async def reconcile(self, key: str) -> None:
         """Write a range into a node that has none."""
         node = self.nodes.lister.get(key)
-        if node is None or node["spec"].get("podCIDR"):
+        if node is None or spec_of(node).get("podCIDR"):
             return
         cidr = self.held.get(key)
         if cidr is None:

@@ -164,7 +164,7 @@ class NodeLifecycleController(Controller):
         now = timestamp.now()
         wanted = taints.with_no_schedule(node, now)
         if taints.ready_key(node) is None and readiness(node) == "True":
-            changed = node if wanted is None else {**node, "spec": {**node["spec"], "taints": wanted}}
+            changed = node if wanted is None else {**node, "spec": {**taints.spec_of(node), "taints": wanted}}
             cleared = taints.with_no_execute(changed, None, now)
             wanted = wanted if cleared is None else cleared
         if wanted is not None:

@@ -25,16 +25,22 @@ _BY_CONDITION: tuple[tuple[str, str, str], ...] = (
 _MANAGED = {key for _, _, key in _BY_CONDITION} | {UNSCHEDULABLE}
 
 
+def spec_of(node: Object) -> Object:
+    """`spec`, which a node may lack."""
+    spec: Object = node.get("spec") or {}
+    return spec
+
+
 def taints_of(node: Object) -> list[Object]:
     """`spec.taints`, empty if there are none."""
-    return list(node["spec"].get("taints") or ())
+    return list(spec_of(node).get("taints") or ())
 
 
 def no_schedule_keys(node: Object) -> set[str]:
     """Keys of the NoSchedule taints that the node's conditions and `spec.unschedulable` call for."""
     states = {c["type"]: c["status"] for c in (node.get("status") or {}).get("conditions") or ()}
     keys = {key for kind, state, key in _BY_CONDITION if states.get(kind) == state}
-    return keys | {UNSCHEDULABLE} if node["spec"].get("unschedulable") else keys
+    return keys | {UNSCHEDULABLE} if spec_of(node).get("unschedulable") else keys
 
 
 def with_no_schedule(node: Object, now: str) -> list[Object] | None:
