@@ -13,8 +13,7 @@ from client.command import CommandError, Commands
 from cloudctl.cluster.state import API_ADDRESS, Cluster, ClusterError
 
 INTERFACE = "cloudlet0"
-# Which cluster the machine's addresses, bridges and nftables table belong to.
-OWNER = Path("/run/cloudlet/owner")
+_OWNERS = Path("/run/cloudlet")
 
 
 async def ensure(cluster: Cluster, commands: Commands) -> None:
@@ -52,21 +51,26 @@ async def remove(commands: Commands) -> None:
             await commands.succeeds("ip", "link", "delete", port)
 
 
+def _owner_file() -> Path:
+    """Which cluster the addresses, bridges and nftables table of this network namespace belong to."""
+    return _OWNERS / f"owner-{Path('/proc/self/ns/net').stat().st_ino}"
+
+
 def owner() -> Path | None:
     """The state folder of the cluster with real nodes on this machine, if one is recorded."""
     try:
-        return Path(OWNER.read_text().strip())
+        return Path(_owner_file().read_text().strip())
     except OSError:
         return None
 
 
 def claim(cluster: Cluster) -> None:
     """Record that the machine's network is this cluster's."""
-    OWNER.parent.mkdir(parents=True, exist_ok=True)
-    OWNER.write_text(f"{cluster.home}\n")
+    _OWNERS.mkdir(parents=True, exist_ok=True)
+    _owner_file().write_text(f"{cluster.home}\n")
 
 
 def release(cluster: Cluster) -> None:
     """Forget that record."""
     if owner() == cluster.home:
-        OWNER.unlink(missing_ok=True)
+        _owner_file().unlink(missing_ok=True)

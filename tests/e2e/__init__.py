@@ -1,0 +1,1 @@
+"""Whole paths over a cluster that `cloudctl up --nodes 2` started."""
