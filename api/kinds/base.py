@@ -14,7 +14,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
@@ -209,13 +209,3 @@ Json = Any
 """Any JSON value."""
 JsonObject = dict[str, Any]
 """Any JSON object."""
-
-
-@cache
-def marks(model: type[Model]) -> dict[str, tuple[Mark, ...]]:
-    """The marks of each field that has any, by the field's API name."""
-    found = {
-        field.alias or name: tuple(mark for mark in field.metadata if isinstance(mark, Mark))
-        for name, field in model.model_fields.items()
-    }
-    return {name: all_marks for name, all_marks in found.items() if all_marks}
