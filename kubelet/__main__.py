@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 from collections.abc import Sequence
 
+import kubelet.lean  # noqa: F401 (before everything that would load what it keeps out)
 from client import daemon
 from client.daemon import Daemon
 from client.rest import ApiClient

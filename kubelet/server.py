@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
-import ipaddress
+import importlib
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import uvicorn
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from prometheus_client import generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -34,7 +28,6 @@ from kubelet.store import ContainerStore
 
 _TRUE = ("true", "1")
 _OPEN_PATHS = ("/healthz",)
-_YEARS = 10
 
 
 class _Uvicorn(uvicorn.Server):
@@ -74,35 +67,6 @@ def _status_response(error: ApiError) -> Response:
     return PlainTextResponse(error.message, status_code=error.code)
 
 
-def self_signed(root: Path, node: str, addresses: tuple[str, ...]) -> tuple[str, str]:
-    """Certificate and key files for a node that was given none, made once."""
-    certificate_file, key_file = root / "pki" / "kubelet.crt", root / "pki" / "kubelet.key"
-    if certificate_file.exists() and key_file.exists():
-        return str(certificate_file), str(key_file)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{node}-ca@self"[:64])])
-    now = datetime.datetime.now(datetime.UTC)
-    alternatives = [x509.DNSName(node), *(x509.IPAddress(ipaddress.ip_address(a)) for a in addresses)]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=365 * _YEARS))
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    certificate_file.parent.mkdir(parents=True, exist_ok=True)
-    key_file.touch(mode=0o600)
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    return str(certificate_file), str(key_file)
-
-
 class NodeServer:
     """Serves one node's pods."""
 
@@ -139,7 +103,9 @@ class NodeServer:
         """Serve until cancelled."""
         certificate, key = self._settings.tls_cert, self._settings.tls_key
         if not certificate:
-            certificate, key = self_signed(self._settings.root, self._settings.node, self._settings.node_ips)
+            # Loaded by name: most nodes are given a certificate and need not hold the library for making one.
+            made = importlib.import_module("kubelet.self_signed")
+            certificate, key = made.self_signed(self._settings.root, self._settings.node, self._settings.node_ips)
         config = uvicorn.Config(
             _Guard(self.app()),
             host=self._settings.address,
