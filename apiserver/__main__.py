@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-
-from apiserver import options, server, workers
+from apiserver import options, process, server, workers
 
 
 def main() -> None:
     """Read the flags and serve until SIGTERM or SIGINT."""
     chosen = options.parse()
-    logging.basicConfig(level=chosen.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    process.log_to_stderr(chosen.log_level)
     if chosen.workers > 1:
         workers.run(chosen)
     else:

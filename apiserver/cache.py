@@ -22,7 +22,7 @@ log = logging.getLogger("apiserver.cache")
 
 WINDOW = 4096
 """Events per resource that a watch can resume over."""
-WINDOW_BYTES = 24 * 1024 * 1024
+WINDOW_BYTES = 16 * 1024 * 1024
 """Bytes of objects that the window of one resource may hold on to."""
 
 Change = Callable[[str, Object], None]

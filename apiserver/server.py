@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import signal
 import socket
 import ssl
@@ -16,7 +15,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from apiserver import compaction, security, system
+from apiserver import compaction, process, security, system
 from apiserver.chain import Chain
 from apiserver.core import Core
 from apiserver.handlers import watch
@@ -26,7 +25,7 @@ from apiserver.tls import HttpProtocol, WebSocketProtocol
 
 log = logging.getLogger("apiserver")
 
-_DRAIN = 20
+_DRAIN = 12
 """Seconds that requests may take to finish once the server has been told to stop."""
 _GOODBYE = 1.0
 """Seconds that a client may take to end its connection after that."""
@@ -50,6 +49,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, end watches, drain requests, then let go of etcd."""
+        process.notify("STOPPING=1")
         self.core.stopping.set()
         watch.end_all(self.core)
         closer = asyncio.create_task(self._hang_up())
@@ -129,23 +129,14 @@ async def serve(
     server = Server(config(options, chain), core)
     listener = listen(options)
     log.info("serving on %s:%d", *listener.getsockname()[:2])
+    core.spawn(process.keep_alive())
     ready()
     await server.serve(sockets=[listener])
 
 
-def notify(state: str) -> None:
-    """Tell systemd; without it this does nothing. Source: sd_notify(3)."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    target = "\0" + address[1:] if address.startswith("@") else address
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.sendto(state.encode(), target)
-
-
 def announce() -> None:
     """Tell systemd that the server is ready."""
-    notify("READY=1")
+    process.notify("READY=1")
 
 
 def run(options: Options, ready: Callable[[], None] = announce) -> None:

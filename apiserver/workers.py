@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from apiserver import process as process_
 from apiserver import server
 from apiserver.options import Options
 
 log = logging.getLogger("apiserver.workers")
 
-FORMAT = "%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s"
 _PAUSE = 1.0
 """Seconds before a worker that died is replaced."""
-_STOP_SECONDS = 30.0
+_STOP_SECONDS = 15.0
 _context = multiprocessing.get_context("spawn")
 
 
 def _work(options: Options, ready: Connection) -> None:
-    logging.basicConfig(level=options.log_level.upper(), format=FORMAT)
+    process_.log_to_stderr(options.log_level)
     server.run(options, lambda: ready.send(True))
 
 
@@ -63,7 +63,8 @@ class Workers:
             self._start()
         while self.workers:
             silent = [worker.pipe for worker in self.workers if not worker.ready]
-            wait([*silent, *(worker.process.sentinel for worker in self.workers)])
+            wait([*silent, *(worker.process.sentinel for worker in self.workers)], process_.watchdog_seconds())
+            process_.notify("WATCHDOG=1")
             self._look()
 
     def _look(self) -> None:
@@ -87,6 +88,7 @@ class Workers:
             self._start()
 
     def _stop(self) -> None:
+        process_.notify("STOPPING=1")
         self.stopping.set()
         for worker in self.workers:
             worker.process.terminate()

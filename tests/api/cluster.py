@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import os
 import shutil
 import signal
 import socket
@@ -58,6 +59,7 @@ class Cluster:
     etcd_port: int = field(default_factory=free_port)
     flags: Sequence[str] = ()
     name: str = "apiserver"
+    environment: dict[str, str] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -89,7 +91,7 @@ class Cluster:
 
     def _spawn(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(arguments, stdout=log, stderr=log, cwd=ROOT)
+            process = subprocess.Popen(arguments, stdout=log, stderr=log, cwd=ROOT, env=os.environ | self.environment)
         self.processes[name] = process
         return process
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -195,3 +196,16 @@ def test_several_workers_share_a_port_and_one_that_dies_is_replaced(own: Cluster
             assert len(Api(client).get(PATH)["items"]) == 12
     finally:
         assert other.stop("apiserver-2") == 0
+
+
+def test_systemd_is_told_when_the_server_is_ready_alive_and_stopping(own: Cluster) -> None:
+    own.stop("apiserver")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        address = str(own.folder / "notify")
+        listener.bind(address)
+        listener.settimeout(20)
+        own.environment = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "60000000"}
+        own.start_server()
+        assert {listener.recv(100), listener.recv(100)} == {b"READY=1", b"WATCHDOG=1"}
+        own.stop("apiserver")
+        assert listener.recv(100) == b"STOPPING=1"
