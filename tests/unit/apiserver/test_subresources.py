@@ -89,7 +89,10 @@ def test_streams_of_exec_and_attach() -> None:
 
 
 def test_the_container_a_request_means() -> None:
-    made: Object = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a"}], "initContainers": [{"name": "i"}]}}
+    made: Object = {
+        "metadata": {"name": "p"},
+        "spec": {"containers": [{"name": "a"}], "initContainers": [{"name": "i"}]},
+    }
     assert container_of(made, "") == "a"
     assert container_of(made, "i") == "i"
     made["spec"]["containers"].append({"name": "b"})
