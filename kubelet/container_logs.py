@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from api import timestamp
@@ -101,15 +102,16 @@ async def read(runtime: Runtime, state: ContainerState, wanted: LogOptions, *, t
         state.id, follow=wanted.follow and state.phase == "running", tail=wanted.tail, since=wanted.since,
         timestamps=wanted.timestamps, tty=tty,
     )  # fmt: skip
-    async for channel, data in lines:
-        if channel not in channels:
-            continue
-        if left is not None and len(data) >= left:
-            yield data[:left]
-            return
-        if left is not None:
-            left -= len(data)
-        yield data
+    async with aclosing(lines):
+        async for channel, data in lines:
+            if channel not in channels:
+                continue
+            if left is not None and len(data) >= left:
+                yield data[:left]
+                return
+            if left is not None:
+                left -= len(data)
+            yield data
 
 
 def wall() -> float:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 import docker
@@ -75,6 +76,9 @@ class DockerEngine:
         self._exec_ends: dict[str, asyncio.Future[int]] = {}
 
     def _connect(self) -> docker.APIClient:
+        if not Path(self._socket).exists():
+            # The library would leave a socket open for the garbage collector to find.
+            raise EngineDown(f"there is no Docker socket at {self._socket}")
         if self._client is None:
             self._client = docker.APIClient(
                 base_url=f"unix://{self._socket}", version="auto", timeout=_SECONDS, max_pool_size=_THREADS
@@ -189,7 +193,7 @@ class DockerEngine:
         except httpx.TransportError as error:
             raise EngineDown(f"Docker does not answer: {error!r}") from error
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         """First one event `connect`; then what happens. Ends with EngineDown."""
         filters = {"type": ["container"], "event": list(_EVENTS), "label": self._labels}
         params = {"filters": orjson.dumps(filters).decode()}
@@ -219,7 +223,7 @@ class DockerEngine:
 
     async def logs(
         self, container_id: str, *, follow: bool, tail: int | None, since: str, timestamps: bool, tty: bool
-    ) -> AsyncIterator[tuple[int, bytes]]:
+    ) -> AsyncGenerator[tuple[int, bytes], None]:
         params = {
             "stdout": "1", "stderr": "1", "follow": str(int(follow)), "timestamps": str(int(timestamps)),
             "tail": "all" if tail is None else str(tail), "since": since or "0",

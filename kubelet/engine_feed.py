@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
 import structlog
 
@@ -31,9 +32,10 @@ class EngineFeed:
         retry = Backoff(first=0.2, longest=5.0)
         while True:
             try:
-                async for event in self._runtime.events():
-                    await self._take(event)
-                    retry.reset()
+                async with aclosing(self._runtime.events()) as events:
+                    async for event in events:
+                        await self._take(event)
+                        retry.reset()
             except EngineDown as error:
                 self._on_lost(str(error))
                 self._log.warning("container engine lost", error=str(error))

@@ -6,6 +6,7 @@ Source: Kubernetes' "Determine the Reason for Pod Failure": 4096 bytes of the fi
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from pathlib import Path
 
 from api.types import Object
@@ -28,8 +29,8 @@ def _read(path: Path) -> bytes:
 async def _log_end(runtime: Runtime, state: ContainerState, tty: bool) -> bytes:
     text = b""
     try:
-        async with asyncio.timeout(_LOG_SECONDS):
-            lines = runtime.logs(state.id, follow=False, tail=_LOG_LINES, since="", timestamps=False, tty=tty)
+        lines = runtime.logs(state.id, follow=False, tail=_LOG_LINES, since="", timestamps=False, tty=tty)
+        async with asyncio.timeout(_LOG_SECONDS), aclosing(lines):
             async for _, piece in lines:
                 text = (text + piece)[-_LOG_LIMIT:]
     except (RuntimeFault, TimeoutError):

@@ -11,7 +11,7 @@ Promises every implementation keeps (tests/node/test_runtime.py holds them for D
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -270,11 +270,11 @@ class Runtime(Protocol):
 
     async def usage(self, container_id: str) -> Usage: ...
 
-    def events(self) -> AsyncIterator[Event]: ...
+    def events(self) -> AsyncGenerator[Event, None]: ...
 
     def logs(
         self, container_id: str, *, follow: bool, tail: int | None, since: str, timestamps: bool, tty: bool
-    ) -> AsyncIterator[tuple[int, bytes]]:
+    ) -> AsyncGenerator[tuple[int, bytes], None]:
         """(1 stdout or 2 stderr, data). `since` is seconds since 1970 with a fraction, as text, or empty."""
         ...
 

@@ -99,7 +99,7 @@ async def test_static_pods_and_their_mirrors(space: Space, kubelet: Kubelet) -> 
         assert mirror["metadata"]["annotations"]["kubernetes.io/config.source"] == "file"
         await default.delete(name, grace=0)
         again = await default.wait(
-            name, lambda p: p["metadata"]["uid"] != mirror["metadata"]["uid"] and condition(p, "Ready")
+            name, lambda p: p["metadata"]["uid"] != mirror["metadata"]["uid"] and condition(p, "Ready") != ""
         )
         assert container(again)["containerID"] == container(mirror)["containerID"]
     finally:

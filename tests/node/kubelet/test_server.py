@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from urllib.parse import urlencode
 
 import httpx
 import orjson
@@ -56,14 +57,12 @@ async def _exec(
     query = [("command", word) for word in argv] + [("stdout", "true"), ("stderr", "true"), ("container", "c")]
     if stdin is not None:
         query.append(("stdin", "true"))
-    url = httpx.URL(
-        f"wss://127.0.0.1:{cluster.port}/api/v1/namespaces/{space.name}/pods/a/exec", params=httpx.QueryParams(query)
-    )
+    url = f"wss://127.0.0.1:{cluster.port}/api/v1/namespaces/{space.name}/pods/a/exec?{urlencode(query)}"
     channels = {1: b"", 2: b"", 3: b""}
     protocols = [websockets.Subprotocol("v5.channel.k8s.io")]
     async with (
         asyncio.timeout(20),
-        websockets.connect(str(url), ssl=_tls(cluster, "admin"), subprotocols=protocols, proxy=None) as socket,
+        websockets.connect(url, ssl=_tls(cluster, "admin"), subprotocols=protocols, proxy=None) as socket,
     ):
         if stdin is not None:
             await socket.send(b"\x00" + stdin)
