@@ -6,6 +6,7 @@ Names are `[http:|https:]name[:port]`. Source: Kubernetes, "Access Services Runn
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import random
 import re
 import ssl
@@ -64,8 +65,25 @@ def pod_port(pod: Object, wanted: str) -> str:
     return str(found["containerPort"]) if found else wanted
 
 
-def endpoint_of(service: Object, slices: list[Object], wanted: str) -> str:
-    """Return `ip:port` of one ready endpoint behind a Service's port. Raises ServiceUnavailable."""
+def check_address(address: str) -> None:
+    """Raise BadRequest for an address that only means something on this server's own machine or link.
+
+    Whoever may write a pod's status or an endpoint must not reach the control plane's own loopback through the proxy.
+    """
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError as error:
+        raise errors.BadRequest("address not allowed") from error
+    if ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified:
+        raise errors.BadRequest("address not allowed")
+
+
+def endpoint_of(service: Object, slices: list[Object], wanted: str, pod_ips: Callable[[str], set[str]]) -> str:
+    """Return `ip:port` of one ready endpoint behind a Service's port. Raises ServiceUnavailable.
+
+    Only endpoints that are pods count (`pod_ips` gives a pod's addresses by name): anybody may write an EndpointSlice, and
+    the proxy must not lead anywhere else.
+    """
     name = service["metadata"]["name"]
     if wanted.isdigit():
         port = next((p for p in service["spec"].get("ports") or () if p.get("port") == int(wanted)), None)
@@ -78,8 +96,11 @@ def endpoint_of(service: Object, slices: list[Object], wanted: str) -> str:
         if port is None:
             continue
         for endpoint in one.get("endpoints") or ():
-            if (endpoint.get("conditions") or {}).get("ready") is not False:
-                found += [f"{bracketed(address)}:{port['port']}" for address in endpoint.get("addresses") or ()]
+            target = endpoint.get("targetRef") or {}
+            if (endpoint.get("conditions") or {}).get("ready") is False or target.get("kind") != "Pod":
+                continue
+            own = pod_ips(str(target.get("name", "")))
+            found += [f"{bracketed(ip)}:{port['port']}" for ip in endpoint.get("addresses") or () if ip in own]
     if not found:
         raise errors.ServiceUnavailable(f'no endpoints available for service "{name}"')
     return random.choice(found)  # noqa: S311 spreads load
@@ -253,6 +274,7 @@ def proxies(kubelets: Kubelets) -> dict[tuple[str, str], Proxy]:
         address = (pod.get("status") or {}).get("podIP")
         if not address:
             raise errors.BadRequest(f"address not allowed: pod {name} has no address yet")
+        check_address(address)
         number = pod_port(pod, port)
         return Target(scheme or "http", bracketed(address) + (f":{number}" if number else ""))
 
@@ -264,14 +286,23 @@ def proxies(kubelets: Kubelets) -> dict[tuple[str, str], Proxy]:
             for one in core.lookup.list(ENDPOINTSLICES, request.info.namespace)
             if (one["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == name and not is_deleting(one)
         ]
-        return Target(scheme or "http", endpoint_of(service, slices, port))
+
+        def pod_ips(pod_name: str) -> set[str]:
+            pod = core.lookup.get(PODS, request.info.namespace, pod_name)
+            return {entry["ip"] for entry in ((pod or {}).get("status") or {}).get("podIPs") or ()}
+
+        host = endpoint_of(service, slices, port, pod_ips)
+        check_address(host.rpartition(":")[0].strip("[]"))
+        return Target(scheme or "http", host)
 
     async def to_node(core: Core, request: Request) -> Target:
         scheme, name, port = split_name(request.info.name)
         node = await core.get(NODES, "", name)
         host = await kubelets.node_host(node["metadata"]["name"])
         if port and port != host.rpartition(":")[2]:
-            return Target(scheme or "http", f"{host.rpartition(':')[0]}:{port}")
+            address = host.rpartition(":")[0]
+            check_address(address.strip("[]"))
+            return Target(scheme or "http", f"{address}:{port}")
         return Target(scheme or "https", host, kubelet=True)
 
     return {

@@ -85,7 +85,7 @@ class Kubelet:
 
 
 @contextmanager
-def serve(app: object, port: int, pki: Path | None = None) -> Iterator[None]:
+def serve(app: object, port: int, pki: Path | None = None, host: str = HOST) -> Iterator[None]:
     """Run an ASGI application in a thread; with `pki` over TLS that demands a client certificate."""
     tls = (
         {
@@ -99,7 +99,7 @@ def serve(app: object, port: int, pki: Path | None = None) -> Iterator[None]:
     )
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
-        host=HOST,
+        host=host,
         port=port,
         log_config=None,
         lifespan="off",

@@ -16,7 +16,7 @@ from apiserver.subresources.binding import bound
 from apiserver.subresources.eviction import charged
 from apiserver.subresources.interactive import attach_query, exec_query, forward_query
 from apiserver.subresources.kubelets import address_of, container_of
-from apiserver.subresources.proxy import endpoint_of, pod_port, relocated, rewrite_links, split_name
+from apiserver.subresources.proxy import check_address, endpoint_of, pod_port, relocated, rewrite_links, split_name
 
 NOW = "2026-01-01T00:00:00Z"
 
@@ -48,7 +48,8 @@ def test_a_pods_port_by_name_number_or_first() -> None:
 
 
 def one_slice(*addresses: str, ready: bool = True, **port: Any) -> Object:
-    found = [{"addresses": [address], "conditions": {"ready": ready}} for address in addresses]
+    target = {"kind": "Pod", "name": "p"}
+    found = [{"addresses": [ip], "conditions": {"ready": ready}, "targetRef": target} for ip in addresses]
     return {"endpoints": found, "ports": [port]}
 
 
@@ -59,11 +60,28 @@ def test_a_services_endpoint_is_ready_and_of_the_port_asked_for() -> None:
         one_slice("10.0.0.2", name="b", port=8081),
         one_slice("10.0.0.3", ready=False, name="a", port=8080),
     ]
-    assert {endpoint_of(service, parts, "a") for _ in range(20)} == {"10.0.0.1:8080"}
-    assert endpoint_of(service, parts, "81") == "10.0.0.2:8081"
+    everything = {f"10.0.0.{number}" for number in range(9)}
+    assert {endpoint_of(service, parts, "a", lambda name: everything) for _ in range(20)} == {"10.0.0.1:8080"}
+    assert endpoint_of(service, parts, "81", lambda name: everything) == "10.0.0.2:8081"
     for wanted in ("99", "c"):
         with pytest.raises(ServiceUnavailable):
-            endpoint_of(service, parts, wanted)
+            endpoint_of(service, parts, wanted, lambda name: everything)
+
+
+def test_an_endpoint_that_is_no_pod_is_not_proxied_to() -> None:
+    service = {"metadata": {"name": "s"}, "spec": {"ports": [{"name": "a", "port": 80}]}}
+    parts = [one_slice("10.0.0.1", name="a", port=8080)]
+    with pytest.raises(ServiceUnavailable):
+        endpoint_of(service, parts, "a", lambda name: {"10.9.9.9"})
+    parts[0]["endpoints"][0].pop("targetRef")
+    with pytest.raises(ServiceUnavailable):
+        endpoint_of(service, parts, "a", lambda name: {"10.0.0.1"})
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "169.254.169.254", "fe80::1", "224.0.0.1", "0.0.0.0", "name"])  # noqa: S104
+def test_addresses_of_the_servers_own_machine_are_not_proxied_to(address: str) -> None:
+    with pytest.raises(BadRequest, match="address not allowed"):
+        check_address(address)
 
 
 def test_redirects_and_links_stay_inside() -> None:
