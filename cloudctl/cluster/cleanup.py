@@ -17,9 +17,10 @@ from typing import Any
 import httpx
 
 from client.command import CommandError, Commands
-from cloudctl.cluster import daemons
+from cloudctl.cluster import daemons, network
 from cloudctl.cluster.preflight import DOCKER_SOCKET
 from cloudctl.cluster.state import Cluster
+from cloudctl.supervisor.spec import Spec
 
 LABEL = "io.cloudlet.cluster"
 _STOP_SECONDS = 3
@@ -66,27 +67,33 @@ async def _remove(engine: httpx.AsyncClient, turn: asyncio.Semaphore, ident: str
             answer.raise_for_status()
 
 
-async def run_cleanups(cluster: Cluster, commands: Commands, *, disks: bool) -> list[str]:
-    """Let the proxy and the cloud controllers take back what is theirs; returns what they complained of.
+async def release_cloud(cluster: Cluster, commands: Commands, *, disks: bool) -> list[str]:
+    """End the load balancers, and delete the disks if they may go; returns complaints.
 
-    The cloud controllers' own clean-up deletes the disks, so it runs only when `disks` may go; otherwise the load
-    balancers are ended here, and the next start finds the disks as after a reboot.
+    The cloud controllers' own clean-up deletes the disks, so without it the next start finds them as after a reboot.
     """
-    complaints = []
-    steps = [(daemons.proxy(cluster), daemons.proxy_flags(cluster))]
-    if disks:
-        steps.insert(0, (daemons.cloud(cluster), daemons.cloud_flags(cluster)))
     await asyncio.to_thread(end_helpers, cluster.home / "cloud")
-    for spec, flags in steps:
-        path = spec.env["PYTHONPATH"]
-        argv = ("env", f"PYTHONPATH={path}", sys.executable, "-m", spec.argv[2], *flags, "--cleanup")
-        try:
-            await commands.run(*argv, timeout=_CLEANUP_SECONDS)
-        except CommandError as error:
-            complaints.append(f"{spec.name} --cleanup: {error.stderr.splitlines()[-1] if error.stderr else error}")
+    return await _clean_up(daemons.cloud(cluster), daemons.cloud_flags(cluster), commands) if disks else []
+
+
+async def release_network(cluster: Cluster, commands: Commands) -> list[str]:
+    """Take back rules, routes, bridges and addresses; returns complaints. Raises CommandError."""
+    complaints = await _clean_up(daemons.proxy(cluster), daemons.proxy_flags(cluster), commands)
     if await commands.succeeds("nft", "list", "table", "inet", "cloudlet"):
         await commands.run("nft", "delete", "table", "inet", "cloudlet")
+    await network.remove(commands)
+    network.release(cluster)
     return complaints
+
+
+async def _clean_up(spec: Spec, flags: tuple[str, ...], commands: Commands) -> list[str]:
+    """Run a daemon with `--cleanup`."""
+    argv = ("env", f"PYTHONPATH={spec.env['PYTHONPATH']}", sys.executable, "-m", spec.argv[2], *flags, "--cleanup")
+    try:
+        await commands.run(*argv, timeout=_CLEANUP_SECONDS)
+    except CommandError as error:
+        return [f"{spec.name} --cleanup: {error.stderr.splitlines()[-1] if error.stderr else error}"]
+    return []
 
 
 def end_helpers(folder: Path) -> None:

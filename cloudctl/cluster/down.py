@@ -33,10 +33,10 @@ async def down(home: Path, steps: Steps, *, delete: bool) -> None:
         with steps.step("load balancers, disks, rules and addresses removed"):
             try:
                 await cleanup.unmount(cluster, commands)
-                complaints = await cleanup.run_cleanups(cluster, commands, disks=delete)
+                complaints = await cleanup.release_cloud(cluster, commands, disks=delete)
+                # The machine's network may be another cluster's by now, e.g. after a reboot.
                 if network.owner() in (None, cluster.home):
-                    await network.remove(commands)
-                    network.release(cluster)
+                    complaints += await cleanup.release_network(cluster, commands)
             except CommandError as error:
                 raise ClusterError(f"the machine cannot be cleaned up: {error}") from error
         for complaint in complaints:
