@@ -1,4 +1,4 @@
-"""How long a cluster takes to start, and what it costs when nothing happens.
+"""How long a cluster takes to start, what it costs when nothing happens, and how long a pod takes to be Ready in it.
 
     python -m tests.bench.bench_cluster [--fake-nodes N]
 
@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from tests.bench import bench_pods
 
 _IDLE_SECONDS = 30.0
 _SETTLE_SECONDS = 10.0
@@ -78,6 +80,8 @@ def main() -> None:
         home = Path(folder)
         try:
             _measure(home, flags)
+            if not chosen.fake_nodes:
+                bench_pods.run(str(home / "admin.kubeconfig"))
         finally:
             _cloudctl("down", "--delete", "--state", str(home))
 

@@ -2,7 +2,7 @@
 
     python -m tests.bench.bench_pods KUBECONFIG [--rounds N]
 
-Needs a running cluster on this machine and the image `cloudlet/busybox:1` in its Docker. Both are measured in turn, so that
+Needs a running cluster on this machine. Both are measured in turn, so that
 the state of the machine is the same for both. Target: the ratio of the medians is at most 1.5.
 """
 
@@ -19,8 +19,9 @@ import docker
 from api import resources
 from api.pods import is_ready
 from client.rest import ApiClient
+from tests.images import BUSYBOX, ensure_busybox
 
-IMAGE = "cloudlet/busybox:1"
+IMAGE = BUSYBOX
 _COMMAND = ["/bin/busybox", "sleep", "3600"]
 
 
@@ -79,13 +80,19 @@ async def _run(kubeconfig: str, rounds: int) -> None:
     print(f"ratio                                 {pod / alone:5.2f}    target ≤ 1.5")
 
 
+def run(kubeconfig: str, rounds: int = 7) -> None:
+    """Print the figures for the cluster of this kubeconfig."""
+    ensure_busybox()
+    asyncio.run(_run(kubeconfig, rounds))
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser()
     parser.add_argument("kubeconfig")
     parser.add_argument("--rounds", type=int, default=7)
     chosen = parser.parse_args()
-    asyncio.run(_run(chosen.kubeconfig, chosen.rounds))
+    run(chosen.kubeconfig, chosen.rounds)
 
 
 if __name__ == "__main__":
