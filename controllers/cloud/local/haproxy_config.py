@@ -17,8 +17,8 @@ defaults
     timeout client 1h
     timeout server 1h
     timeout check 2s
-    retries 2
-    option redispatch
+    retries 3
+    option redispatch 1
     option clitcpka
     default-server check inter 5s fastinter 500ms downinter 500ms fall 2 rise 1 on-marked-down shutdown-sessions
 """
