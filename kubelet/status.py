@@ -12,6 +12,7 @@ from kubelet.runtime import ContainerState
 from kubelet.sync import Plan, PodView
 
 _OWN = ("PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready")
+_SCHEDULED = "PodScheduled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ class _Writer:
             )
             problem = ("ReadinessGatesNotReady", how)
         put("Ready", problem is None, *(problem or ()))
-        meta.set_condition(result, "PodScheduled", "True", now=self.around.now, **more)
+        meta.set_condition(result, _SCHEDULED, "True", now=self.around.now, **more)
         return result
 
     def _present_conditions(self) -> list[Object]:
@@ -185,8 +186,12 @@ class _Writer:
         seen = [dict(c) for c in self.old.get("conditions") or ()]
         if self.around.last is None:
             return seen
-        own = [dict(c) for c in self.around.last["conditions"] if c["type"] in _OWN]
-        return own + [c for c in seen if c["type"] not in _OWN]
+        others = [c for c in seen if c["type"] not in _OWN]
+        known = {c["type"] for c in others}
+        own = [
+            dict(c) for c in self.around.last.get("conditions") or () if c["type"] in _OWN or c["type"] == _SCHEDULED
+        ]
+        return [c for c in own if c["type"] not in known] + others
 
     def _counts(self, name: str) -> bool:
         main = any(c["name"] == name for c in podspec.containers(self.view.pod))

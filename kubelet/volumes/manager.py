@@ -21,7 +21,7 @@ from kubelet.resources import Capacity
 from kubelet.volumes import hostpath, mounts, ownership, payload, writer
 from kubelet.volumes.paths import PodPaths
 from kubelet.volumes.payload import VolumeFault
-from kubelet.volumes.persistent import Claims, Disks, Located
+from kubelet.volumes.persistent import Claims, Disks, Located, claim_name
 from kubelet.volumes.tokens import Tokens
 
 _KINDS = {"configmaps": resources.CONFIGMAPS, "secrets": resources.SECRETS}
@@ -89,7 +89,7 @@ class VolumeManager:
 
     async def _one(self, pod: Object, volume: Object, paths: PodPaths) -> Mounted:
         group = ownership.fs_group(pod)
-        if volume.get("persistentVolumeClaim") or volume.get("ephemeral"):
+        if claim_name(pod, volume):
             return await self._claim(pod, volume, paths, group)
         if spec := volume.get("hostPath"):
             return Mounted(await asyncio.to_thread(hostpath.prepare, spec["path"], spec.get("type") or ""))

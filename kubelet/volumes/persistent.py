@@ -49,7 +49,7 @@ def claim_name(pod: Object, volume: Object) -> str:
     """The claim a volume uses, empty for none; a generic ephemeral volume's claim has the pod's name in it."""
     if claim := volume.get("persistentVolumeClaim"):
         return str(claim["claimName"])
-    return f"{pod['metadata']['name']}-{volume['name']}" if volume.get("ephemeral") else ""
+    return f"{pod['metadata']['name']}-{volume['name']}" if volume.get("ephemeral") is not None else ""
 
 
 class Claims:
