@@ -21,6 +21,7 @@ from api.meta import namespace as namespace_of
 from api.types import Object, Resource
 from client import kubeconfig
 from client.kubeconfig import Kubeconfig
+from client.transport import Transport
 
 PatchKind = Literal["merge", "strategic", "json", "apply"]
 _PATCH_TYPES: dict[str, str] = {
@@ -44,10 +45,9 @@ class ApiClient:
         self.config = config
         self._server = 0
         self._http = httpx.AsyncClient(
-            verify=config.ssl_context(),
+            transport=Transport(config.ssl_context()),
             headers={"User-Agent": user_agent, "Accept": "application/json", **(headers or {})},
             timeout=httpx.Timeout(_REQUEST_SECONDS, connect=_CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=60),
             trust_env=False,
         )
 

@@ -33,7 +33,7 @@ from scheduler.volumes import Plan
 from scheduler.wiring import Sources
 from scheduler.writes import Writes
 
-_BINDS_AT_ONCE, _BINDS_WAITING = 32, 256
+_BINDS_AT_ONCE, _BINDS_WAITING = 16, 256
 _SLICE_SECONDS = 0.01
 """How long cycles may run before the event loop gets a turn."""
 
