@@ -47,8 +47,9 @@ def read_present(listing: dict[str, list[dict[str, dict[str, object]]]]) -> Pres
     for entry in listing["nftables"]:
         for kind, item in entry.items():
             if kind in names:
+                # nft 1.0.6 leaves "dynamic" out of its JSON; only sets that packets fill have a time-out.
                 flags = item.get("flags") or ()
-                is_dynamic = kind == "set" and isinstance(flags, list) and "dynamic" in flags
+                is_dynamic = kind == "set" and isinstance(flags, list) and "timeout" in flags
                 names["dynamic" if is_dynamic else kind].add(str(item["name"]))
     return Present(
         frozenset(names["chain"]), frozenset(names["map"]), frozenset(names["set"]), frozenset(names["dynamic"])

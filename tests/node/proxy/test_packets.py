@@ -126,10 +126,9 @@ async def test_affinity_keeps_a_client_at_its_endpoint_until_that_goes(machine: 
 async def test_affinity_outlives_a_restart_of_the_proxy(machine: Machine) -> None:
     await machine.set(("a", "b"), sessionAffinity="ClientIP")
     (first,) = machine.lab.ask("a", VIP, 80)
-    after = Machine(machine.lab)
-    after.table.replace("web", machine.table.whole())
-    await machine.nft.apply(machine.table.take_all(await machine.nft.present()).text)
-    assert set(machine.lab.ask("a", VIP, 80, times=20)) == {first}
+    for _ in range(4):
+        await machine.nft.apply(machine.table.take_all(await machine.nft.present()).text)
+        assert machine.lab.ask("a", VIP, 80) == [first]
 
 
 async def test_a_udp_flow_leaves_an_endpoint_that_has_gone(machine: Machine) -> None:
