@@ -45,7 +45,7 @@ def volume_for(claim: Object, storage_class: Object, driver: str, handle: str, s
     """The PersistentVolume for a new disk. Pure."""
     parameters = storage_class.get("parameters") or {}
     spec: Object = {
-        "capacity": {"storage": str(size)},
+        "capacity": {"storage": quantity_of(size)},
         "accessModes": claim["spec"].get("accessModes") or ["ReadWriteOnce"],
         "persistentVolumeReclaimPolicy": storage_class.get("reclaimPolicy") or "Delete",
         "storageClassName": name(storage_class),
@@ -72,6 +72,14 @@ def volume_for(claim: Object, storage_class: Object, driver: str, handle: str, s
         "metadata": {"name": volume_name(claim), "annotations": {PROVISIONED_BY: driver}, "finalizers": [FINALIZER]},
         "spec": spec,
     }
+
+
+def quantity_of(size: int) -> str:
+    """Bytes in the largest binary unit that divides them."""
+    for unit, power in (("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)):
+        if size % (1 << power) == 0:
+            return f"{size >> power}{unit}"
+    return str(size)
 
 
 def volume_name(claim: Object) -> str:

@@ -13,7 +13,7 @@ from api.types import Object
 from controllers.cloud.attacher import Attacher
 from controllers.cloud.local.disks import LocalDisks
 from controllers.cloud.provider import CloudError, DiskBusy
-from controllers.cloud.provisioner import Provisioner, objection
+from controllers.cloud.provisioner import Provisioner, objection, quantity_of
 from controllers.volumes.attach_detach import FORCE_DETACH_SECONDS, AttachDetach, plan
 from controllers.volumes.binder import VolumeBinder
 from controllers.volumes.names import attachment_name
@@ -177,6 +177,13 @@ def test_plan_lets_shared_volumes_be_in_many_places() -> None:
 def test_objections(spec: dict[str, Any], word: str) -> None:
     assert word in objection(claim(**spec))
     assert bool(word) == bool(objection(claim(**spec)))
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(1 << 30, "1Gi"), (128 << 20, "128Mi"), (5 << 10, "5Ki"), (4097, "4097"), (3 << 40, "3Ti")]
+)
+def test_capacities_are_written_as_people_write_them(size: int, text: str) -> None:
+    assert quantity_of(size) == text
 
 
 ALL = (VolumeBinder, ClaimProtection, VolumeProtection, AttachDetach)
