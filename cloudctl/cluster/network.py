@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from client.command import CommandError, Commands
 from cloudctl.cluster.state import API_ADDRESS, Cluster, ClusterError
@@ -36,19 +37,23 @@ async def addresses(commands: Commands) -> set[str]:
     return {entry["local"] for link in shown for entry in link.get("addr_info", ())}
 
 
-async def bridges(commands: Commands) -> list[str]:
-    """Every bridge on this machine that is Cloudlet's: the pods' bridges and the two of addresses alone."""
-    links = json.loads(await commands.run("ip", "-json", "link", "show", "type", "bridge") or "[]")
-    names = [link["ifname"] for link in links if "ifname" in link]
-    return [name for name in names if name.startswith("clb-") or name in (INTERFACE, "cloudlet-dns")]
-
-
 async def remove(commands: Commands) -> None:
-    """Remove those bridges and the pods' ends that still hang on them."""
-    for bridge in await bridges(commands):
-        ports = json.loads(await commands.run("ip", "-json", "link", "show", "master", bridge) or "[]")
-        for port in [link["ifname"] for link in ports if "ifname" in link] + [bridge]:
-            await commands.succeeds("ip", "link", "delete", port)
+    """Remove the pods' bridges, the two bridges of addresses, and the pods' ends that hang on them or on nothing."""
+    links = json.loads(await commands.run("ip", "-json", "link", "show"))
+    for name in doomed(links):
+        await commands.succeeds("ip", "link", "delete", name)
+
+
+def doomed(links: list[dict[str, Any]]) -> list[str]:
+    """The devices to delete, pods' ends first, of all that `ip -json link` shows."""
+    names = [str(link.get("ifname", "")) for link in links]
+    bridges = [name for name in names if name.startswith("clb-") or name in (INTERFACE, "cloudlet-dns")]
+    ends = [
+        str(link["ifname"])
+        for link in links
+        if str(link.get("ifname", "")).startswith("clv") and link.get("master") in (None, *bridges)
+    ]
+    return ends + bridges
 
 
 def _owner_file() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import queue
@@ -16,6 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from cloudctl.cluster.processes import Supervision
+from cloudctl.cluster.state import Cluster as State
 
 PROGRAMS = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +83,21 @@ class Cluster:
     def kill(self, daemon: str, number: int = signal.SIGKILL) -> None:
         """Signal a daemon."""
         os.kill(self.pid(daemon), number)
+
+    def restarted(self, daemon: str, old: int, seconds: float = 60.0) -> None:
+        """Return when the supervisor says that a daemon is ready again as another process than `old`."""
+        asyncio.run(self._restarted(daemon, old, seconds))
+
+    async def _restarted(self, daemon: str, old: int, seconds: float) -> None:
+        supervision = await Supervision.connect(State.existing(self.state))
+        assert supervision, "the supervisor is gone"
+
+        def anew() -> bool:
+            state = supervision.states[daemon]
+            return bool(state["state"] == "ready" and state["pid"] != old)
+
+        await supervision.wait(anew, seconds, lambda: f"{daemon} does not come back")
+        await supervision.close()
 
     def logs(self, lines: int = 40) -> str:
         """The end of every daemon's log."""

@@ -70,7 +70,7 @@ def test_killing_a_daemon_while_scaling(
     with Visitor(f"http://{address}/") as visitor:
         kubectl("scale", "deployment/web", "--replicas=12")
         os.kill(before["pid"], signal.SIGKILL)
-        # The command itself may meet the moment without an API server.
+        cluster.restarted(daemon, before["pid"])
         cluster.cloudctl("-n", namespace, "wait", f"--for={READY}=12", "deployment/web", "--timeout=120s")
     assert not visitor.failures, visitor.failures[:5]
     assert visitor.answers > 0

@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 
 from client import kubeconfig
-from cloudctl.cluster import addons, cleanup, daemons, identities, machine
+from cloudctl.cluster import addons, cleanup, daemons, identities, machine, network
 from cloudctl.cluster.down import delete_state
 from cloudctl.cluster.pki import Authority, Leaf, server_leaf
 from cloudctl.cluster.processes import tail
@@ -162,6 +162,20 @@ MOUNTS = """\
 def test_mounts_below_a_folder_come_innermost_first() -> None:
     assert cleanup.mounts_below(Path("/home/c"), MOUNTS) == ["/home/c/kubelet/pods/a/volumes/secret", "/home/c/kubelet"]
     assert cleanup.mounts_below(Path("/home/c d"), MOUNTS) == ["/home/c d"]
+
+
+def test_devices_to_delete_are_ours_and_pods_ends_come_first() -> None:
+    links = [
+        {"ifname": "lo"},
+        {"ifname": "docker0"},
+        {"ifname": "veth1", "master": "docker0"},
+        {"ifname": "cloudlet0"},
+        {"ifname": "clb-1"},
+        {"ifname": "clv1", "master": "clb-1"},
+        {"ifname": "clv2"},
+        {"ifname": "clv3", "master": "docker0"},
+    ]
+    assert network.doomed(links) == ["clv1", "clv2", "cloudlet0", "clb-1"]
 
 
 def test_helpers_of_a_folder_are_ended(tmp_path: Path) -> None:
