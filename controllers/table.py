@@ -8,6 +8,9 @@ from typing import Protocol
 from client.controller import Context
 from controllers.aggregation import AggregationController
 from controllers.bootstraptokens import TokenCleaner
+from controllers.certificates.authority import Authority
+from controllers.certificates.controller import Approver, Cleaner
+from controllers.certificates.controller import Signer as CertificateSigner
 from controllers.cronjobs.controller import CronJobController
 from controllers.daemonset.controller import DaemonSetController
 from controllers.deployment.controller import DeploymentController
@@ -59,6 +62,14 @@ def _tokens(ctx: Context, settings: Settings) -> Runnable | None:
     return TokenController(ctx, Signer(key.read_bytes()), settings.root_ca_file.read_text())
 
 
+def _certificate_signer(ctx: Context, settings: Settings) -> Runnable | None:
+    certificate, key = settings.cluster_signing_cert_file, settings.cluster_signing_key_file
+    if certificate is None or key is None:
+        return None
+    authority = Authority(certificate.read_bytes(), key.read_bytes())
+    return CertificateSigner(ctx, authority, settings.cluster_signing_duration)
+
+
 def _node_ipam(ctx: Context, settings: Settings) -> Runnable:
     return NodeIpamController(ctx, settings.cluster_cidr, settings.node_cidr_mask_size)
 
@@ -85,6 +96,9 @@ TABLE: dict[str, Factory] = {
     "disruption-controller": _plain(DisruptionController),
     "resourcequota-controller": _plain(QuotaController),
     "serviceaccount-token-controller": _tokens,
+    "certificatesigningrequest-approving-controller": _plain(Approver),
+    "certificatesigningrequest-signing-controller": _certificate_signer,
+    "certificatesigningrequest-cleaner-controller": _plain(Cleaner),
     "clusterrole-aggregation-controller": _plain(AggregationController),
     "token-cleaner-controller": _plain(TokenCleaner),
     "pod-garbage-collector-controller": _pod_gc,

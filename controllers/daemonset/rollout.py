@@ -130,8 +130,8 @@ def _replace(daemon: Object, by_node: ByNode, digest: str, limit: int, now: date
     candidates: list[Object] = []
     for name in sorted(by_node):
         new, old, clear = _pair(by_node[name], digest)
-        if not clear or (new is None and old is None):
-            missing += 1
+        if not clear or (new is None) == (old is None):
+            missing += 1  # the standing rule creates or deletes here
         elif new is not None:
             missing += not is_available(new, delay_of(daemon), now)
         elif old is not None:

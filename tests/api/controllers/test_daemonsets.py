@@ -8,9 +8,10 @@ from tests.api.controllers.world import World, status, workload
 
 def runs_everywhere(daemon: Object) -> bool:
     said = status(daemon)
-    return said.get("observedGeneration") == daemon["metadata"]["generation"] and said.get(
-        "numberAvailable"
-    ) == said.get("updatedNumberScheduled") == said["desiredNumberScheduled"] == len(NODES)
+    if said.get("observedGeneration") != daemon["metadata"]["generation"]:
+        return False
+    counts = {said.get(k) for k in ("numberAvailable", "updatedNumberScheduled", "desiredNumberScheduled")}
+    return counts == {len(NODES)}
 
 
 def image(text: str) -> Object:
