@@ -146,8 +146,6 @@ _CLOUD = (
 )
 _PROXIER = (
     rule("list watch", "core", "endpoints services"),
-    # Our proxy, unlike kube-proxy, also serves host ports and the DNS records of pods.
-    rule("list watch", "core", "namespaces pods"),
     rule(READ, "core", "nodes"),
     EVENTS,
     rule("list watch", "discovery.k8s.io", "endpointslices"),
