@@ -29,8 +29,8 @@ lint: setup      ## ruff, mypy, import-linter
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-bench: setup images ## the figures of docs/bench.md, measured now
-	@$(PYTHON_IN) -m tests.bench
+bench: setup images ## print the figures with their targets, measured now
+	@for part in api cluster pods scheduler; do echo "== $$part"; $(PYTHON_IN) -m tests.bench.bench_$$part || exit 1; done
 
 clean:           ## stop the cluster, delete its data, the images and the virtual environment
 	@if [ -x $(PYTHON_IN) ]; then $(CLOUDCTL) down --delete; $(PYTHON_IN) deploy/images/build.py --remove; fi
