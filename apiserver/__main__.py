@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from apiserver import options, process, server, workers
+from apiserver import options, server, workers
+from client import logs
 
 
 def main() -> None:
     """Read the flags and serve until SIGTERM or SIGINT."""
     chosen = options.parse()
-    process.log_to_stderr(chosen.log_level)
+    logs.configure(chosen.log_level)
     if chosen.workers > 1:
         workers.run(chosen)
     else:

@@ -15,13 +15,14 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from apiserver import compaction, process, security, system
+from apiserver import compaction, security, system
 from apiserver.chain import Chain
 from apiserver.core import Core
 from apiserver.handlers import watch
 from apiserver.options import Options
 from apiserver.plugins import Plugins
 from apiserver.tls import HttpProtocol, WebSocketProtocol
+from client.notify import keep_alive, notify
 
 log = logging.getLogger("apiserver")
 
@@ -49,7 +50,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, end watches, drain requests, then let go of etcd."""
-        process.notify("STOPPING=1")
+        notify("STOPPING=1")
         self.core.stopping.set()
         watch.end_all(self.core)
         closer = asyncio.create_task(self._hang_up())
@@ -129,14 +130,14 @@ async def serve(
     server = Server(config(options, chain), core)
     listener = listen(options)
     log.info("serving on %s:%d", *listener.getsockname()[:2])
-    core.spawn(process.keep_alive())
+    core.spawn(keep_alive())
     ready()
     await server.serve(sockets=[listener])
 
 
 def announce() -> None:
     """Tell systemd that the server is ready."""
-    process.notify("READY=1")
+    notify("READY=1")
 
 
 def run(options: Options, ready: Callable[[], None] = announce) -> None:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from apiserver import process as process_
 from apiserver import server
 from apiserver.options import Options
+from client import logs
+from client.notify import notify, watchdog_seconds
 
 log = logging.getLogger("apiserver.workers")
 
@@ -26,7 +27,7 @@ _context = multiprocessing.get_context("spawn")
 
 
 def _work(options: Options, ready: Connection) -> None:
-    process_.log_to_stderr(options.log_level)
+    logs.configure(options.log_level)
     server.run(options, lambda: ready.send(True))
 
 
@@ -63,8 +64,8 @@ class Workers:
             self._start()
         while self.workers:
             silent = [worker.pipe for worker in self.workers if not worker.ready]
-            wait([*silent, *(worker.process.sentinel for worker in self.workers)], process_.watchdog_seconds())
-            process_.notify("WATCHDOG=1")
+            wait([*silent, *(worker.process.sentinel for worker in self.workers)], watchdog_seconds())
+            notify("WATCHDOG=1")
             self._look()
 
     def _look(self) -> None:
@@ -88,7 +89,7 @@ class Workers:
             self._start()
 
     def _stop(self) -> None:
-        process_.notify("STOPPING=1")
+        notify("STOPPING=1")
         self.stopping.set()
         for worker in self.workers:
             worker.process.terminate()

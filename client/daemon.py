@@ -19,7 +19,7 @@ import uvloop
 from client import logs
 from client.health import Check, HealthServer
 from client.leader import LostLeadership
-from client.notify import notify, watchdog_seconds
+from client.notify import keep_alive, notify
 
 _STOP_SECONDS = 8.0
 
@@ -67,7 +67,7 @@ async def _run(name: str, main: Main, address: str, port: int) -> bool:
     health = HealthServer(loop, address, port)
     daemon = Daemon(name, health)
     task = asyncio.ensure_future(main(daemon))
-    watchdog = asyncio.ensure_future(_watchdog())
+    watchdog = asyncio.ensure_future(keep_alive())
 
     def stop() -> None:
         if daemon.stopping.is_set():
@@ -104,10 +104,3 @@ async def _finish(daemon: Daemon, task: asyncio.Future[None]) -> bool:
     elif error:
         daemon.log.error("ended by an error", exc_info=error)
     return error is None
-
-
-async def _watchdog() -> None:
-    seconds = watchdog_seconds()
-    while seconds:
-        notify("WATCHDOG=1")
-        await asyncio.sleep(seconds)

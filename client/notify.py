@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 
@@ -28,3 +29,11 @@ def watchdog_seconds() -> float | None:
     if not limit.isdigit() or (owner and owner != str(os.getpid())):
         return None
     return int(limit) / 2_000_000
+
+
+async def keep_alive() -> None:
+    """Give signs of life from the event loop, for ever, if they are asked for: a loop that hangs gives none."""
+    seconds = watchdog_seconds()
+    while seconds:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(seconds)
