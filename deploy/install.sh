@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+if [ -t 1 ]; then BOLD=$'\033[1m' PLAIN=$'\033[0m'; else BOLD='' PLAIN=''; fi
+say() { printf '%s==>%s %s\n' "$BOLD" "$PLAIN" "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 [ "$(id -u)" -eq 0 ] || die "installing services needs root: sudo make install"
@@ -16,7 +17,7 @@ getent passwd cloudlet >/dev/null || useradd --system --home-dir "$HOME_DIR" --s
 
 say "programs in $PREFIX"
 [ -x "$PREFIX/bin/python" ] || "$(.venv/bin/python -c 'import sys; print(sys._base_executable)')" -m venv "$PREFIX"
-"$PREFIX/bin/python" -m pip install --quiet --disable-pip-version-check .
+"$PREFIX/bin/python" -m pip install -qq --disable-pip-version-check .
 ln -sf "$PREFIX/bin/cloudctl" /usr/local/bin/cloudctl
 
 say "certificates in $HOME_DIR/pki, flags in $ETC"

@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+if [ -t 1 ]; then BOLD=$'\033[1m' PLAIN=$'\033[0m'; else BOLD='' PLAIN=''; fi
+say() { printf '%s==>%s %s\n' "$BOLD" "$PLAIN" "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 have() { PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1; }
 
@@ -72,7 +73,7 @@ import tomllib
 with open("pyproject.toml", "rb") as file:
     print("\n".join(tomllib.load(file)["dependency-groups"]["dev"]))
 PY
-    PYTHONDONTWRITEBYTECODE='' .venv/bin/python -m pip install --quiet --disable-pip-version-check -e . -r .venv/dev.txt ||
+    PYTHONDONTWRITEBYTECODE='' .venv/bin/python -m pip install -qq --disable-pip-version-check -e . -r .venv/dev.txt ||
         die "pip cannot install the dependencies (see above): is the package index reachable?"
     echo "$stamp" > .venv/.stamp
 }

@@ -257,13 +257,10 @@ def build(engine: docker.DockerClient, image: Image, *, force: bool = False) -> 
 
 
 def remove(engine: docker.DockerClient) -> None:
-    """Remove the images that are there. Raises DockerException when one is in use."""
-    for image in IMAGES:
-        try:
-            engine.images.remove(image.name)
-        except ImageNotFound:
-            continue
-        sys.stdout.write(f"removed {image.name}\n")
+    """Remove every image that was made on this machine: these, and those of the kubelet and of the tests."""
+    for name in sorted(tag for image in engine.images.list() for tag in image.tags if tag.startswith("cloudlet/")):
+        engine.images.remove(name)
+        sys.stdout.write(f"removed {name}\n")
 
 
 def main() -> int:
