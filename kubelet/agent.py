@@ -88,18 +88,14 @@ class Agent:
             self.runtime, self.images, self.references, services, self.store, self.settings, lambda: self._capacity
         )
         volumes = VolumeManager(
-            self.settings.root,
-            self.references,
-            tokens,
-            self.settings.node,
-            lambda: self._capacity,
-            self.settings.node_ips,
-        )
+            self.settings.root, self.references, tokens, self.settings.node, lambda: self._capacity,
+            self.settings.node_ips, self._reporter.in_use,
+        )  # fmt: skip
         return Kit(
             runtime=self.runtime, store=self.store, sandboxes=self.sandboxes, starter=starter,
             stopper=Stopper(self.runtime, self.store), volumes=volumes, references=self.references, statuses=self.statuses,
             client=self._client, settings=self.settings, clock=self._clock, wall=time.time, capacity=lambda: self._capacity,
-            say=self._say,
+            say=self._say, released=self._reporter.changed,
         )  # fmt: skip
 
     @property

@@ -29,6 +29,7 @@ LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
 RENEW_SECONDS = 10.0
 REPORT_SECONDS = 300.0
+_ANNOUNCE_SECONDS = 30.0
 _MANAGED_BY = "volumes.kubernetes.io/controller-managed-attach-detach"
 _IMAGES_SHOWN = 50
 
@@ -149,7 +150,8 @@ def _without_times(found: Object) -> Object:
 def differs(old: Object, new: Object) -> bool:
     """Whether anything but heartbeat times has changed."""
     before = _without_times({k: old.get(k) for k in new})
-    return before != _without_times(new)
+    # What is empty may be missing in the API's answer.
+    return {k: v for k, v in before.items() if v} != {k: v for k, v in _without_times(new).items() if v}
 
 
 class NodeReporter:
@@ -159,6 +161,7 @@ class NodeReporter:
         self._client, self._clock, self._observe, self._settings = client, clock, observe, settings
         self._changed = asyncio.Event()
         self._node: Object | None = None
+        self._announced: list[tuple[str, asyncio.Future[None]]] = []
         self.registered = asyncio.Event()
         self._log = structlog.get_logger("node")
 
@@ -276,4 +279,21 @@ class NodeReporter:
         self._node = await self._client.patch(
             resources.NODES, self._settings.node, patch, subresource="status", kind="strategic"
         )
+        self._tell_in_use()
         return True
+
+    async def in_use(self, volume: str) -> None:
+        """Return once the API shows that the node uses a volume, so that nobody detaches it. Raises TimeoutError."""
+        if volume in ((self._node or {}).get("status") or {}).get("volumesInUse", ()):
+            return
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._announced.append((volume, told))
+        self.changed()
+        await asyncio.wait_for(told, _ANNOUNCE_SECONDS)
+
+    def _tell_in_use(self) -> None:
+        shown = ((self._node or {}).get("status") or {}).get("volumesInUse") or ()
+        for volume, told in self._announced:
+            if volume in shown and not told.done():
+                told.set_result(None)
+        self._announced = [(volume, told) for volume, told in self._announced if not told.done()]

@@ -62,6 +62,8 @@ class Kit:
     wall: Callable[[], float]
     capacity: Callable[[], Capacity]
     say: Say
+    released: Callable[[], None]
+    """Called when a pod's volumes have been unmounted."""
 
 
 class PodWorker:
@@ -265,12 +267,14 @@ class PodWorker:
                 log = paths.termination_log(state.container, state.attempt)
                 self._messages[state.id] = await last_words.read(self._kit.runtime, state, container, log)
 
-    def _follow_references(self) -> None:
+    def _follow_references(self) -> bool:
+        """Follow everything the pod is known to refer to; whether something of it has not been looked up yet."""
         if self._over or self._removed or self._mirror:
-            return
+            return False
         space = self.pod["metadata"]["namespace"]
         wanted = keyed_references(space, environment.references(self.pod)) | self._kit.volumes.references(self.pod)
         self._kit.references.want(self.uid, wanted)
+        return not self._kit.references.is_known(self.uid)
 
     def _follow_probes(self) -> None:
         if self.is_ending:
@@ -319,8 +323,9 @@ class PodWorker:
     async def _mount(self) -> None:
         self._stale = False
         try:
-            await self._kit.references.known(self.uid, _LOOKUP_SECONDS)
-            self._follow_references()
+            # A claim names a volume, and a volume an attachment: as long as lookups lead to further ones.
+            while self._follow_references():
+                await self._kit.references.known(self.uid, _LOOKUP_SECONDS)
             self._volumes = await self._kit.volumes.setup(self.pod)
         except TimeoutError as error:
             raise VolumeFault("timed out looking up what the pod refers to") from error
@@ -391,6 +396,7 @@ class PodWorker:
                 await self._kit.sandboxes.remove(state)
         await self._kit.volumes.teardown(self.uid)
         self._released = True
+        self._kit.released()
 
     def _prune(self) -> None:
         """Keep the last attempts of each container; older ones are only old logs."""

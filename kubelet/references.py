@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from api import resources
-from api.errors import ApiError, NotFound
+from api.errors import ApiError, Forbidden, NotFound
 from api.types import Object, Resource
 from client.backoff import Backoff
 from client.reflector import Reflector
@@ -95,6 +95,10 @@ class References:
         for reference in wanted:
             self._follow(reference).users.add(uid)
 
+    def is_known(self, uid: str) -> bool:
+        """Whether everything the pod refers to has been looked up once."""
+        return all(self._followed[reference].known.is_set() for reference in self._wanted.get(uid, frozenset()))
+
     async def known(self, uid: str, timeout: float) -> None:
         """Wait until everything the pod refers to has been looked up once. Raises TimeoutError."""
         async with asyncio.timeout(timeout):
@@ -127,14 +131,15 @@ class References:
         await reflector.run()
 
     async def _ask(self, reference: Reference, followed: _Followed) -> None:
-        is_settled, backoff = _GET_ONLY[reference.resource], Backoff(first=0.05, longest=5.0)
+        is_settled, backoff = _GET_ONLY[reference.resource], Backoff(first=0.05, longest=1.0)
         while True:
             settled = False
             try:
                 found = await self._client.get(reference.resource, reference.name, reference.namespace or None)
                 settled = is_settled(found)
                 followed.replace([found])
-            except NotFound:
+            except (NotFound, Forbidden):
+                # A node may not even ask for an attachment before there is one that names it.
                 followed.replace([])
             except ApiError as error:
                 self._log.warning("lookup failed", reference=reference.name, error=error.message)
@@ -147,7 +152,9 @@ class References:
     def _drop(self, uid: str, reference: Reference) -> None:
         followed = self._followed[reference]
         followed.users.discard(uid)
-        if not followed.users and not followed.ending:
+        if not followed.users and reference.resource in _GET_ONLY:
+            self._end(reference)
+        elif not followed.users and not followed.ending:
             followed.ending = asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._end, reference)
 
     def _end(self, reference: Reference) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from kubelet.volumes.payload import VolumeFault
 from kubelet.volumes.persistent import Claims, Disks, Located, claim_name
 from kubelet.volumes.tokens import Tokens
 
+Announce = Callable[[str], Awaitable[None]]
 _KINDS = {"configmaps": resources.CONFIGMAPS, "secrets": resources.SECRETS}
 _IN_MEMORY = ("secret", "projected")
 
@@ -60,12 +61,14 @@ class VolumeManager:
 
     def __init__(
         self, root: Path, references: References, tokens: Tokens, node: str, capacity: Callable[[], Capacity],
-        node_ips: tuple[str, ...] = (), commands: Commands | None = None,
+        node_ips: tuple[str, ...] = (), announce: Announce | None = None, commands: Commands | None = None,
     ) -> None:  # fmt: skip
+        """`announce` returns once the node's status shows a volume as in use: only then may it be mounted."""
         self._root, self._references, self._tokens = root, references, tokens
         self._capacity, self._node_ips = capacity, node_ips
         self.claims = Claims(references, node)
         self._disks = Disks(commands or Commands())
+        self._announce = announce
 
     def references(self, pod: Object) -> set[Reference]:
         """Everything the pod's volumes refer to, as far as known now."""
@@ -82,8 +85,8 @@ class VolumeManager:
                     moment = await self._tokens.refresh(pod, source)
                     renew_at = moment if renew_at is None else min(renew_at, moment)
                 found[volume["name"]] = await self._one(pod, volume, paths)
-            except (VolumeFault, OSError, ApiError) as error:
-                text = error.message if isinstance(error, ApiError) else str(error)
+            except (VolumeFault, OSError, ApiError, TimeoutError) as error:
+                text = error.message if isinstance(error, ApiError) else str(error) or "timed out"
                 raise VolumeFault(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {text}') from error
         return VolumeSet(found, renew_at)
 
@@ -125,6 +128,8 @@ class VolumeManager:
     async def _disk(self, pod: Object, located: Located, paths: PodPaths, group: int | None) -> Path:
         target = paths.volume("csi", located.name) / "mount"
         fresh = not await asyncio.to_thread(mounts.is_mounted, target)
+        if fresh and self._announce and located.unique_name:
+            await self._announce(located.unique_name)
         await self._disks.mount(located, target)
         if fresh and group is not None and not located.read_only:
             policy = (pod["spec"].get("securityContext") or {}).get("fsGroupChangePolicy")

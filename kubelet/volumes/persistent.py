@@ -33,6 +33,8 @@ class Located:
     filesystem: str = "ext4"
     block: bool = False
     read_only: bool = False
+    unique_name: str = ""
+    """The entry of `node.status.volumesInUse` for a volume that is attached."""
 
 
 def attachment_name(driver: str, handle: str, node: str) -> str:
@@ -142,7 +144,7 @@ class Claims:
             raise VolumeFault(f'the attachment of volume "{name}" names no device')
         return Located(
             name, device=device, filesystem=csi.get("fsType") or "ext4", block=block,
-            read_only=read_only or bool(csi.get("readOnly")),
+            read_only=read_only or bool(csi.get("readOnly")), unique_name=unique_name(csi["driver"], csi["volumeHandle"]),
         )  # fmt: skip
 
 

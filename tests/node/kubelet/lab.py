@@ -186,22 +186,21 @@ class Space:
         listed = await self.client.list(resources.EVENTS, self.name, field_selector=f"involvedObject.name={name}")
         return list(listed["items"])
 
-    async def event(self, name: str, reason: str, seconds: float = SECONDS) -> Object:
-        """Wait for an event about an object."""
+    async def event(self, name: str, reason: str, text: str = "", seconds: float = SECONDS) -> Object:
+        """Wait for an event about an object whose message has `text` in it."""
+
+        def fits(found: Object) -> bool:
+            return found["involvedObject"]["name"] == name and found["reason"] == reason and text in found["message"]
+
         async with asyncio.timeout(seconds):
             listed = await self.client.list(resources.EVENTS, self.name)
             for item in listed["items"]:
-                if item["involvedObject"]["name"] == name and item["reason"] == reason:
+                if fits(item):
                     return dict(item)
             version = listed["metadata"]["resourceVersion"]
             async for event in self.client.watch(resources.EVENTS, self.name, resource_version=version):
-                found = event["object"]
-                if (
-                    event["type"] != "BOOKMARK"
-                    and found["involvedObject"]["name"] == name
-                    and found["reason"] == reason
-                ):
-                    return dict(found)
+                if event["type"] != "BOOKMARK" and fits(event["object"]):
+                    return dict(event["object"])
         raise AssertionError("the watch ended")
 
     async def clean(self) -> None:

@@ -57,7 +57,7 @@ def view(found: Object, *states: ContainerState, **more: Any) -> PodView:
         by_name.setdefault(one.container, []).append(one)
     for group in by_name.values():
         group.sort(key=lambda s: s.attempt, reverse=True)
-    given = {
+    given: dict[str, Any] = {
         "sandbox": sandbox(), "wired": True, "now": NOW,
         "started": frozenset(s.id for s in states if s.phase == "running"),
     } | more  # fmt: skip
