@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -44,17 +45,8 @@ def controllers(
     log_level: str = "info",
 ) -> None:
     """Run Kubernetes' controllers against an API server."""
-    settings = Settings(
-        cluster_cidr=cluster_cidr,
-        node_cidr_mask_size=node_cidr_mask_size,
-        root_ca_file=root_ca_file,
-        service_account_private_key_file=service_account_private_key_file,
-        cluster_signing_cert_file=cluster_signing_cert_file,
-        cluster_signing_key_file=cluster_signing_key_file,
-        node_monitor_period=node_monitor_period,
-        node_monitor_grace_period=node_monitor_grace_period,
-        terminated_pod_gc_threshold=terminated_pod_gc_threshold,
-    )
+    given = locals()
+    settings = Settings(**{field.name: given[field.name] for field in fields(Settings) if field.name in given})
 
     async def run(process: daemon.Daemon) -> None:
         await manager.serve(process, str(kubeconfig), settings, select(names), leader_elect=leader_elect)

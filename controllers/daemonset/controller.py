@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-
-from api import meta, resources, selectors
-from api.errors import ApiError, NotFound
+from api import meta, resources
+from api.errors import ApiError
 from api.types import Object
-from client.controller import Context, Controller
-from client.expectations import Expectations
-from controllers import ownership
+from client.controller import Context
 from controllers.daemonset import placement, rollout, status
 from controllers.daemonset.rollout import ByNode, Steps
 from controllers.history import History
 from controllers.nodes.taints import taints_of
-from controllers.podcontrol import PodControl, namespace_terminating
+from controllers.podowner import PodOwnerController
 from controllers.podstate import available_in, wall
-from controllers.slowstart import all_of, slow_start
 from controllers.status import write_status
 from controllers.templates import REVISION_LABEL
 
@@ -24,78 +19,38 @@ BURST = 250
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 1.0, 900.0
 
 
-class DaemonSetController(Controller):
+class DaemonSetController(PodOwnerController):
     """Keys are DaemonSets."""
 
     name = "daemonset"
+    resource = resources.DAEMONSETS
 
     def __init__(self, ctx: Context) -> None:
         super().__init__(ctx)
-        self.control = PodControl(ctx)
         self.history = History(ctx, resources.DAEMONSETS, REVISION_LABEL)
-        self.claimer = ownership.Claimer(ctx.client, resources.PODS, resources.DAEMONSETS)
-        self.expectations = Expectations(ctx.clock)
         self.backoff: dict[tuple[str, str], tuple[float, float]] = {}
-        daemons = ctx.informers.informer(resources.DAEMONSETS)
-        pods = ctx.informers.informer(resources.PODS)
         nodes = ctx.informers.informer(resources.NODES)
-        ownership.index_by_controller(pods)
-        self.daemons, self.pods, self.nodes = daemons.lister, pods.lister, nodes.lister
-        daemons.add_handler(self.enqueue, lambda _, new: self.enqueue(new), self._forget)
-        pods.add_handler(self._pod_added, self._pod_changed, self._pod_deleted)
+        self.nodes = nodes.lister
         nodes.add_handler(lambda _: self._all(), self._node_changed, lambda _: self._all())
 
-    def _forget(self, daemon: Object) -> None:
-        self.expectations.forget(meta.key(daemon))
-        self.backoff = {k: v for k, v in self.backoff.items() if k[0] != meta.key(daemon)}
+    def owner_gone(self, owner: Object) -> None:
+        super().owner_gone(owner)
+        self.backoff = {k: v for k, v in self.backoff.items() if k[0] != meta.key(owner)}
 
     def _all(self) -> None:
-        for key in list(self.daemons.keys()):
+        for key in list(self.owners.keys()):
             self.queue.add(key)
 
     def _node_changed(self, old: Object, new: Object) -> None:
         if meta.labels(old) != meta.labels(new) or taints_of(old) != taints_of(new):
             self._all()
 
-    def _owner_of(self, pod: Object) -> Object | None:
-        return ownership.resolve(self.daemons, resources.DAEMONSETS, pod)
-
-    def _pod_added(self, pod: Object) -> None:
-        if meta.is_deleting(pod):
-            self._pod_deleted(pod)
-        elif owner := self._owner_of(pod):
-            self.expectations.creation_observed(meta.key(owner))
-            self.enqueue(owner)
-        elif meta.controller_of(pod) is None:
-            self._enqueue_adopters(pod)
-
-    def _pod_changed(self, old: Object, new: Object) -> None:
-        if meta.is_deleting(new):
-            self._pod_deleted(new)
-            return
-        before, after = self._owner_of(old), self._owner_of(new)
-        for owner in (before, after):
-            if owner is not None:
-                self.enqueue(owner)
-        if after is None and meta.controller_of(new) is None and meta.labels(old) != meta.labels(new):
-            self._enqueue_adopters(new)
-
-    def _pod_deleted(self, pod: Object) -> None:
-        if owner := self._owner_of(pod):
-            self.expectations.deletion_observed(meta.key(owner), meta.key(pod))
-            self.enqueue(owner)
-
-    def _enqueue_adopters(self, pod: Object) -> None:
-        for daemon in self.daemons.list(meta.namespace(pod)):
-            if selectors.from_object(daemon["spec"].get("selector")).matches(meta.labels(pod)):
-                self.enqueue(daemon)
-
     async def reconcile(self, key: str) -> None:
         """Create and delete pods by the standing rule, then take the next step of an update; count; thin out history."""
-        daemon = self.daemons.get(key)
+        daemon = self.owners.get(key)
         if daemon is None or meta.is_deleting(daemon):
             return
-        selector = selectors.from_object(daemon["spec"].get("selector"))
+        selector = self.selector_of(daemon)
         if selector.is_everything:
             message = "This daemon set is selecting all pods. A non-empty selector is required."
             self.recorder.event(daemon, "Warning", "SelectingAll", message)
@@ -121,10 +76,8 @@ class DaemonSetController(Controller):
             await self.history.thin_out(known, live, 10 if limit is None else int(limit))
 
     async def _by_node(self, daemon: Object) -> dict[str, list[Object]]:
-        selector = selectors.from_object(daemon["spec"].get("selector"))
-        mine = await self.claimer.claim(daemon, selector, ownership.candidates(self.pods, daemon))
         by_node: dict[str, list[Object]] = {}
-        for pod in mine:
+        for pod in await self.pods_of(daemon):
             if target := placement.target_of(pod):
                 by_node.setdefault(target, []).append(pod)
         return by_node
@@ -172,41 +125,11 @@ class DaemonSetController(Controller):
         delete = [*steps.failed, *steps.succeeded, *steps.delete][:BURST]
         if not create and not delete:
             return None
-        self.expectations.expect_creations(key, len(create))
-        self.expectations.expect_deletions(key, [meta.key(pod) for pod in delete])
-        error = await self._create(key, daemon, digest, create)
-        try:
-            await all_of([self._delete(key, daemon, pod) for pod in delete])
-        except ApiError as failure:
-            error = error or failure
-        return error
-
-    async def _create(self, key: str, daemon: Object, digest: str, nodes: Sequence[str]) -> ApiError | None:
-        async def create(index: int) -> None:
-            pod = placement.pod_for(resources.DAEMONSETS, daemon, digest, nodes[index])
-            try:
-                await self.control.create(pod, daemon)
-            except ApiError as error:
-                if not namespace_terminating(error):
-                    raise
-                self.expectations.creation_observed(key)
-
-        succeeded, error = await slow_start(len(nodes), create)
-        for _ in range(len(nodes) - succeeded):
-            self.expectations.creation_observed(key)
-        return error
-
-    def _delete(self, key: str, daemon: Object, pod: Object) -> Awaitable[None]:
-        async def delete() -> None:
-            try:
-                await self.control.delete(pod, daemon)
-            except NotFound:
-                self.expectations.deletion_observed(key, meta.key(pod))
-            except ApiError:
-                self.expectations.deletion_observed(key, meta.key(pod))
-                raise
-
-        return delete()
+        _, failed = await self.control.create(
+            key, daemon, len(create), lambda i: placement.pod_for(resources.DAEMONSETS, daemon, digest, create[i])
+        )
+        _, error = await self.control.delete(key, daemon, delete)
+        return failed or error
 
     def _wait_for_availability(self, key: str, daemon: Object, by_node: ByNode) -> None:
         delay, now = rollout.delay_of(daemon), wall()

@@ -6,23 +6,21 @@ counted once (see `tracking`); the final condition comes only when no pod of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
-from api import meta, resources, selectors
+from api import meta, resources
 from api.errors import ApiError, Invalid, NotFound
 from api.types import Object
-from client.controller import Context, Controller
-from client.expectations import Expectations
+from client.controller import Context
 from controllers import ownership
 from controllers.jobs import replicas, tracking
 from controllers.jobs.pods import pod_for
 from controllers.jobs.replicas import Backoff, Plan
 from controllers.jobs.verdict import Verdict, completed, deadline_in, is_finished, judge
 from controllers.jobs.view import FINALIZER, View
-from controllers.podcontrol import PodControl, namespace_terminating
+from controllers.podowner import PodOwnerController
 from controllers.podstate import wall
-from controllers.slowstart import all_of, slow_start
+from controllers.slowstart import all_of
 from controllers.status import same
 from controllers.versions import Written
 
@@ -36,98 +34,57 @@ def is_ours(job: Object) -> bool:
     return (job["spec"].get("managedBy") or _MANAGER) == _MANAGER
 
 
-class JobController(Controller):
+def _is_held(pod: Object) -> bool:
+    return FINALIZER in (pod["metadata"].get("finalizers") or ())
+
+
+class JobController(PodOwnerController):
     """Keys are Jobs, and `orphan/<pod>` for pods whose Job is gone."""
 
     name = "job"
     workers = 5
+    resource = resources.JOBS
 
     def __init__(self, ctx: Context) -> None:
         super().__init__(ctx)
-        self.control = PodControl(ctx)
-        self.claimer = ownership.Claimer(ctx.client, resources.PODS, resources.JOBS)
-        self.expectations = Expectations(ctx.clock)
         self.written = Written()
         self.backoffs: dict[str, Backoff] = {}
         self.stripped: dict[str, set[str]] = {}
-        jobs = ctx.informers.informer(resources.JOBS)
-        pods = ctx.informers.informer(resources.PODS)
-        ownership.index_by_controller(pods)
-        self.jobs, self.pods = jobs.lister, pods.lister
-        jobs.add_handler(self.enqueue, lambda _, new: self.enqueue(new), self._job_gone)
-        pods.add_handler(self._pod_added, self._pod_changed, self._pod_gone)
 
-    def _job_gone(self, job: Object) -> None:
-        key = meta.key(job)
-        self.expectations.forget(key)
-        self.written.forget(key)
-        self.backoffs.pop(meta.uid(job), None)
-        self.stripped.pop(meta.uid(job), None)
-        for pod in ownership.controlled(self.pods, job):
-            self._enqueue_orphan(pod)
+    def owner_gone(self, owner: Object) -> None:
+        super().owner_gone(owner)
+        self.written.forget(meta.key(owner))
+        self.backoffs.pop(meta.uid(owner), None)
+        self.stripped.pop(meta.uid(owner), None)
+        for pod in ownership.controlled(self.pods, owner):
+            self._free_later(pod)
 
-    def _enqueue_orphan(self, pod: Object) -> None:
-        if FINALIZER in (pod["metadata"].get("finalizers") or ()):
-            self.queue.add(_ORPHAN + meta.key(pod))
-
-    def _soon(self, job: Object) -> None:
+    def queue_owner(self, owner: Object) -> None:
         """Pods of a Job tend to change together."""
-        self.queue.add_after(meta.key(job), _BATCH_SECONDS)
+        self.queue.add_after(meta.key(owner), _BATCH_SECONDS)
 
-    def _pod_added(self, pod: Object) -> None:
-        job = ownership.resolve(self.jobs, resources.JOBS, pod)
-        if job is not None:
-            self.expectations.creation_observed(meta.key(job))
-            self._pod_seen(job, pod)
-        elif meta.controller_of(pod) is None:
-            self._enqueue_orphan(pod)
-            self._enqueue_adopters(pod)
-        else:
-            self._enqueue_orphan(pod)
+    def pod_noted(self, owner: Object, old: Object | None, pod: Object, *, gone: bool) -> None:
+        if gone or not _is_held(pod):
+            self.stripped.get(meta.uid(owner), set()).discard(meta.uid(pod))
 
-    def _pod_seen(self, job: Object, pod: Object) -> None:
-        if meta.is_deleting(pod):
-            self.expectations.deletion_observed(meta.key(job), meta.key(pod))
-        if FINALIZER not in (pod["metadata"].get("finalizers") or ()):
-            self.stripped.get(meta.uid(job), set()).discard(meta.uid(pod))
-        self._soon(job)
+    def pod_unowned(self, pod: Object) -> None:
+        self._free_later(pod)
+        super().pod_unowned(pod)
 
-    def _pod_changed(self, old: Object, new: Object) -> None:
-        before = ownership.resolve(self.jobs, resources.JOBS, old)
-        after = ownership.resolve(self.jobs, resources.JOBS, new)
-        if before is not None and before is not after:
-            self._soon(before)
-        if after is not None:
-            self._pod_seen(after, new)
-            return
-        self._enqueue_orphan(new)
-        if meta.controller_of(new) is None:
-            self._enqueue_adopters(new)
-
-    def _pod_gone(self, pod: Object) -> None:
-        job = ownership.resolve(self.jobs, resources.JOBS, pod)
-        if job is not None:
-            self.expectations.deletion_observed(meta.key(job), meta.key(pod))
-            self.stripped.get(meta.uid(job), set()).discard(meta.uid(pod))
-            self._soon(job)
-
-    def _enqueue_adopters(self, pod: Object) -> None:
-        for job in self.jobs.list(meta.namespace(pod)):
-            if selectors.from_object(job["spec"].get("selector")).matches(meta.labels(pod)):
-                self._soon(job)
+    def _free_later(self, pod: Object) -> None:
+        if _is_held(pod):
+            self.queue.add(_ORPHAN + meta.key(pod))
 
     async def reconcile(self, key: str) -> None:
         """Count what has ended, judge the Job, start or stop pods."""
         if key.startswith(_ORPHAN):
             await self._free_orphan(key.removeprefix(_ORPHAN))
             return
-        job = self.jobs.get(key)
+        job = self.owners.get(key)
         if job is None or not is_ours(job) or is_finished(job) or self.written.is_stale(job):
             return
         settled = self.expectations.satisfied(key)
-        selector = selectors.from_object(job["spec"].get("selector"))
-        candidates = ownership.candidates(self.pods, job)
-        pods = await self.claimer.claim(job, selector, candidates, finalizers=(FINALIZER,))
+        pods = await self.pods_of(job, finalizers=(FINALIZER,))
         view = View(job, pods, frozenset(self.stripped.get(meta.uid(job), ())))
         await self._sync(key, view, settled)
 
@@ -169,44 +126,19 @@ class JobController(Controller):
         Pods that are deleted because the Job wants fewer, or is suspended, have not failed: unless `counted` they lose the
         finalizer first.
         """
-        job, error = view.job, None
-        deleted = created = 0
-        if steps.delete:
-            self.expectations.expect_deletions(key, [meta.key(pod) for pod in steps.delete])
-            try:
-                await all_of([self._delete(key, job, pod, counted) for pod in steps.delete])
-                deleted = len(steps.delete)
-            except ApiError as failure:
-                error = failure
-        if steps.create:
-            created, error = await self._create(key, view, steps.create)
-        return deleted, created, error
-
-    async def _delete(self, key: str, job: Object, pod: Object, counted: bool) -> None:
-        try:
-            if not counted:
-                await self._strip(pod)
-                self.stripped.setdefault(meta.uid(job), set()).add(meta.uid(pod))
-            await self.control.delete(pod, job)
-        except NotFound:
-            self.expectations.deletion_observed(key, meta.key(pod))
-        except ApiError:
-            self.expectations.deletion_observed(key, meta.key(pod))
-            raise
-
-    async def _create(self, key: str, view: View, indexes: Sequence[int | None]) -> tuple[int, ApiError | None]:
         job = view.job
-        self.expectations.expect_creations(key, len(indexes))
 
-        async def create(position: int) -> None:
-            index = indexes[position]
-            last = view.last_failures.get(index) if index is not None else None
-            await self.control.create(pod_for(job, index, last), job)
+        async def let_go(pod: Object) -> None:
+            await self._strip(pod)
+            self.stripped.setdefault(meta.uid(job), set()).add(meta.uid(pod))
 
-        created, error = await slow_start(len(indexes), create)
-        for _ in range(len(indexes) - created):
-            self.expectations.creation_observed(key)
-        return created, None if error is not None and namespace_terminating(error) else error
+        def make(position: int) -> Object:
+            index = steps.create[position]
+            return pod_for(job, index, view.last_failures.get(index) if index is not None else None)
+
+        deleted, error = await self.control.delete(key, job, steps.delete, None if counted else let_go)
+        created, failed = await self.control.create(key, job, len(steps.create), make)
+        return deleted, created, error or failed
 
     async def _track(self, key: str, view: View, status: Object, verdict: Verdict | None, now: datetime) -> None:
         """Write what was counted, take the finalizers off, turn uids into numbers, and end the Job if that was all."""
@@ -257,11 +189,11 @@ class JobController(Controller):
 
     async def _free_orphan(self, key: str) -> None:
         pod = self.pods.get(key)
-        if pod is None or FINALIZER not in (pod["metadata"].get("finalizers") or ()):
+        if pod is None or not _is_held(pod):
             return
         ref = meta.controller_of(pod)
         if ref is not None:
-            if ref.get("kind") != resources.JOBS.kind or ownership.resolve(self.jobs, resources.JOBS, pod) is not None:
+            if ref.get("kind") != resources.JOBS.kind or self.owner_of(pod) is not None:
                 return
             try:
                 live = await self.client.get(resources.JOBS, str(ref["name"]), meta.namespace(pod))

@@ -1,1 +1,1 @@
-"""ReplicationController and ReplicaSet: one controller for both, told apart by a row (`controller.Kind`)."""
+"""ReplicationController and ReplicaSet: one controller for both, told apart by their selectors."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from api import meta, resources, selectors
+from api import meta, resources
 from api.errors import AlreadyExists, ApiError, NotFound
 from api.types import Object
-from client.controller import Context, Controller
-from controllers import ownership
+from client.controller import Context
 from controllers.history import History, applied
 from controllers.podcontrol import namespace_terminating
+from controllers.podowner import PodOwnerController
 from controllers.podstate import available_in, wall
 from controllers.slowstart import slow_start
 from controllers.statefulset import identity
@@ -25,55 +25,32 @@ from controllers.versions import Written
 _HASH = "controller.kubernetes.io/hash"
 
 
-class StatefulSetController(Controller):
+class StatefulSetController(PodOwnerController):
     """Keys are StatefulSets."""
 
     name = "statefulset"
+    resource = resources.STATEFULSETS
 
     def __init__(self, ctx: Context) -> None:
         super().__init__(ctx)
         self.history = History(ctx, resources.STATEFULSETS, _HASH)
         self.claims = Claims(ctx)
-        self.claimer = ownership.Claimer(ctx.client, resources.PODS, resources.STATEFULSETS)
         self.written = Written()
-        sets = ctx.informers.informer(resources.STATEFULSETS)
-        pods = ctx.informers.informer(resources.PODS)
-        ownership.index_by_controller(pods)
-        self.sets, self.pods = sets.lister, pods.lister
-        sets.add_handler(self.enqueue, lambda _, new: self.enqueue(new), self._gone)
-        pods.add_handler(self._pod_seen, self._pod_changed, self._pod_seen)
 
-    def _gone(self, owner: Object) -> None:
+    def owner_gone(self, owner: Object) -> None:
+        super().owner_gone(owner)
         self.written.forget(meta.key(owner))
 
-    def _pod_seen(self, pod: Object) -> None:
-        owner = ownership.resolve(self.sets, resources.STATEFULSETS, pod)
-        if owner is not None:
-            self.enqueue(owner)
-        elif meta.controller_of(pod) is None:
-            for candidate in self.sets.list(meta.namespace(pod)):
-                selector = selectors.from_object(candidate["spec"].get("selector"))
-                if identity.is_member(candidate, pod) and selector.matches(meta.labels(pod)):
-                    self.enqueue(candidate)
-
-    def _pod_changed(self, old: Object, new: Object) -> None:
-        before = ownership.resolve(self.sets, resources.STATEFULSETS, old)
-        if before is not None:
-            self.enqueue(before)
-        self._pod_seen(new)
+    def may_adopt(self, owner: Object, pod: Object) -> bool:
+        return identity.is_member(owner, pod) and super().may_adopt(owner, pod)
 
     async def reconcile(self, key: str) -> None:
         """Take the next steps, write the status, thin out the history."""
-        owner = self.sets.get(key)
+        owner = self.owners.get(key)
         if owner is None or self.written.is_stale(owner):
             return
-        selector = selectors.from_object(owner["spec"].get("selector"))
-        pods = await self.claimer.claim(
-            owner,
-            selector,
-            [p for p in ownership.candidates(self.pods, owner) if identity.is_member(owner, p)],
-        )
-        known = await self.history.list(owner, selector)
+        pods = await self.pods_of(owner)
+        known = await self.history.list(owner, self.selector_of(owner))
         status = owner.get("status") or {}
         update, collisions = await self.history.current(owner, known, status.get("collisionCount"))
         current = next((r for r in known if meta.name(r) == status.get("currentRevision")), update)

@@ -61,14 +61,14 @@ async def test_a_rolling_update_keeps_to_its_bounds(world: World) -> None:
     await roll_out(world, replicas=4, strategy=rolling)
     seen: list[tuple[int, int]] = []
 
-    def watch(deployment: Object) -> bool:
-        said = status(deployment)
-        seen.append((said.get("replicas", 0), said.get("availableReplicas", 0)))
-        return is_rolled_out(deployment) and meta.annotations(deployment)[REVISION] == "2"
+    def watch(sets: list[Object]) -> bool:
+        asked = sum(rs["spec"]["replicas"] for rs in sets)
+        seen.append((asked, sum(min(rs["spec"]["replicas"], status(rs).get("availableReplicas", 0)) for rs in sets)))
+        return len(sets) == 2 and sorted(status(rs).get("availableReplicas", 0) for rs in sets) == [0, 4]
 
     await world.patch(resources.DEPLOYMENTS, "web", image("example/c:2"))
-    await world.until(resources.DEPLOYMENTS, "web", watch)
-    assert max(total for total, _ in seen) == 5
+    await world.until_list(resources.REPLICASETS, watch)
+    assert max(asked for asked, _ in seen) == 5
     assert min(available for _, available in seen) == 4
 
 
