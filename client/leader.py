@@ -49,11 +49,13 @@ class LeaderElector:
 
     async def run(self, on_started: Callable[[], Awaitable[None]]) -> None:
         """Wait for the Lease, then run `on_started` while it is held. Raises LostLeadership."""
+        began = self._clock.now()
         while not await self._try():
             await self._clock.sleep(self._retry)
+            began = self._clock.now()
         self._log.info("became leader")
         work = asyncio.ensure_future(on_started())
-        renewal = asyncio.ensure_future(self._renew())
+        renewal = asyncio.ensure_future(self._renew(began))
         try:
             await asyncio.wait((work, renewal), return_when=asyncio.FIRST_COMPLETED)
             if renewal.done():
@@ -67,18 +69,29 @@ class LeaderElector:
                 async with asyncio.timeout(2):
                     await self._release()
 
-    async def _renew(self) -> None:
-        renewed = self._clock.now()
+    async def _renew(self, renewed: float) -> None:
+        """Renew until that fails for too long; `renewed` is when the last attempt that succeeded began."""
         while True:
             await self._clock.sleep(self._retry)
             began = self._clock.now()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._deadline):
-                    if await self._try():
-                        renewed = began
-            if self._clock.now() - renewed > self._deadline:
+            if await self._try_within(renewed + self._deadline - began):
+                renewed = began
+            if self._clock.now() - renewed >= self._deadline:
                 self._log.error("lost the lease")
                 raise LostLeadership(f"could not renew the Lease {self._name} for {self._deadline:g} s")
+
+    async def _try_within(self, seconds: float) -> bool:
+        """One attempt that is given up in time, even when the server says nothing at all."""
+        if seconds <= 0:
+            return False
+        attempt = asyncio.ensure_future(self._try())
+        timer = self._clock.call_later(seconds, attempt.cancel)
+        try:
+            await asyncio.wait((attempt,))
+            return not attempt.cancelled() and attempt.result()
+        finally:
+            timer.cancel()
+            attempt.cancel()
 
     async def _try(self) -> bool:
         """One attempt to take or renew the Lease; False when another holds it or the API does not answer."""
@@ -129,5 +142,7 @@ class LeaderElector:
         lease = await self._client.get(resources.LEASES, self._name, self._namespace)
         spec = lease.get("spec") or {}
         if spec.get("holderIdentity") == self._identity:
-            released = spec | {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": timestamp.now_micro()}
+            # Without a holder, not with an empty one: the API refuses that.
+            freed = {k: v for k, v in spec.items() if k != "holderIdentity"}
+            released = freed | {"leaseDurationSeconds": 1, "renewTime": timestamp.now_micro()}
             await self._client.update(resources.LEASES, lease | {"spec": released})

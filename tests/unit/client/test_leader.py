@@ -14,30 +14,35 @@ from client.leader import LeaderElector, LostLeadership
 
 
 class FakeLeases:
-    """The three calls that an elector makes, with optimistic concurrency; `down` makes every call fail."""
+    """The three calls that an elector makes, with optimistic concurrency; `down` makes every call fail, `silent` hang."""
 
     def __init__(self) -> None:
         self.lease: dict[str, Any] | None = None
         self.down = False
+        self.silent = False
+        self.answer = asyncio.Event()
 
-    def _up(self) -> None:
+    async def _up(self) -> None:
         if self.down:
             raise ServiceUnavailable("down")
+        if self.silent:
+            await self.answer.wait()
 
     async def get(self, *_: Any) -> dict[str, Any]:
-        self._up()
+        await self._up()
         if self.lease is None:
             raise not_found(resources.LEASES, "x")
         return dict(self.lease)
 
     async def create(self, _: Any, obj: dict[str, Any]) -> dict[str, Any]:
-        self._up()
+        await self._up()
         self.lease = obj | {"metadata": obj["metadata"] | {"resourceVersion": "1"}}
         return self.lease
 
     async def update(self, _: Any, obj: dict[str, Any]) -> dict[str, Any]:
-        self._up()
+        await self._up()
         assert self.lease is not None
+        assert obj["spec"].get("holderIdentity") != "", "the API refuses an empty holder"
         if obj["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
             raise conflict(resources.LEASES, "x")
         version = str(int(obj["metadata"]["resourceVersion"]) + 1)
@@ -109,9 +114,41 @@ async def test_a_holder_that_cannot_renew_stops_before_others_may_lead(clock: Fa
     a = Candidate(leases, "a", clock)
     await clock.advance(1)
     leases.down = True
-    await clock.advance(9)
+    await clock.advance(8)
     assert a.leads()
     await clock.advance(4)
+    await settle()
+    assert not a.leads()
+    with pytest.raises(LostLeadership):
+        await a.task
+
+
+async def test_a_server_that_says_nothing_ends_the_leadership_in_time(clock: FakeClock) -> None:
+    """Also when the silence begins late: no attempt may outlast the deadline of the last renewal."""
+    leases = FakeLeases()
+    a = Candidate(leases, "a", clock)
+    await clock.advance(1)
+    leases.down = True
+    await clock.advance(6)
+    leases.down, leases.silent = False, True
+    await clock.advance(5)
+    await settle()
+    assert not a.leads()
+    with pytest.raises(LostLeadership):
+        await a.task
+
+
+async def test_the_time_it_took_to_get_the_lease_counts(clock: FakeClock) -> None:
+    leases = FakeLeases()
+    leases.silent = True
+    a = Candidate(leases, "a", clock)
+    await clock.advance(9)
+    leases.answer.set()
+    leases.silent = False
+    await settle()
+    assert a.leads()
+    leases.down = True
+    await clock.advance(2.1)
     await settle()
     assert not a.leads()
     with pytest.raises(LostLeadership):
