@@ -143,6 +143,8 @@ def controllers(cluster: Cluster) -> Spec:
         "--node-cidr-mask-size=24",
         f"--root-ca-file={cluster.pki / 'ca.crt'}",
         f"--service-account-private-key-file={cluster.pki / 'sa.key'}",
+        f"--cluster-signing-cert-file={cluster.pki / 'ca.crt'}",
+        f"--cluster-signing-key-file={cluster.pki / 'ca.key'}",
         "--no-leader-elect",
         *_grace(),
     )
