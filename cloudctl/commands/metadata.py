@@ -66,46 +66,29 @@ def split(words: list[str]) -> tuple[list[str], dict[str, str], list[str]]:
     return objects, wanted, removed
 
 
-@cli.command("label", cls=Verb)
-def label(
-    ctx: typer.Context,
-    words: Words = None,
-    filename: Files = None,
-    selector: Selector = "",
-    field_selector: FieldSelector = "",
-    everything: All = False,
-    all_namespaces: AllNamespaces = False,
-    overwrite: Overwrite = False,
-    show: Show = False,
-    dry_run: DryRun = "none",
-    output: Output = "",
-) -> None:
-    """Update the labels on a resource."""
-    objects, wanted, removed = split(words or [])
-    change = Change("labels", "labeled", wanted, removed, overwrite, show, dry_run, output)
-    chosen = Selection(objects, filename or [], selector, field_selector, everything, all_namespaces)
-    execute(ctx, lambda session: _run(session, chosen, change))
+def _command(verb: str, which: str, done: str) -> None:
+    @cli.command(verb, cls=Verb, help=f"Update the {which} on a resource.")
+    def command(
+        ctx: typer.Context,
+        words: Words = None,
+        filename: Files = None,
+        selector: Selector = "",
+        field_selector: FieldSelector = "",
+        everything: All = False,
+        all_namespaces: AllNamespaces = False,
+        overwrite: Overwrite = False,
+        show: Show = False,
+        dry_run: DryRun = "none",
+        output: Output = "",
+    ) -> None:
+        objects, wanted, removed = split(words or [])
+        change = Change(which, done, wanted, removed, overwrite, show, dry_run, output)
+        chosen = Selection(objects, filename or [], selector, field_selector, everything, all_namespaces)
+        execute(ctx, lambda session: _run(session, chosen, change))
 
 
-@cli.command("annotate", cls=Verb)
-def annotate(
-    ctx: typer.Context,
-    words: Words = None,
-    filename: Files = None,
-    selector: Selector = "",
-    field_selector: FieldSelector = "",
-    everything: All = False,
-    all_namespaces: AllNamespaces = False,
-    overwrite: Overwrite = False,
-    show: Show = False,
-    dry_run: DryRun = "none",
-    output: Output = "",
-) -> None:
-    """Update the annotations on a resource."""
-    objects, wanted, removed = split(words or [])
-    change = Change("annotations", "annotated", wanted, removed, overwrite, show, dry_run, output)
-    chosen = Selection(objects, filename or [], selector, field_selector, everything, all_namespaces)
-    execute(ctx, lambda session: _run(session, chosen, change))
+_command("label", "labels", "labeled")
+_command("annotate", "annotations", "annotated")
 
 
 async def _run(session: Session, chosen: Selection, change: Change) -> None:
