@@ -1,8 +1,9 @@
 """List, watch, list again: keeps a sink equal to a resource on the server.
 
 Promises: the sink sees one `replace` per list and then every change in order; after an expired version, a refused watch or
-an error the reflector lists again rather than resume at a version it cannot trust; a watch that merely ended or broke off is
-resumed from the last version seen; attempts back off with jitter and start afresh after health.
+an error the reflector lists again rather than resume at a version it cannot trust; a watch that merely ended or broke off, or
+that a busy server put off, is resumed from the last version seen; attempts back off with jitter, also when lists succeed and
+watches do not, and start afresh after an event.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from typing import Protocol
 
 import structlog
 
-from api.errors import ApiError, Expired, Gone, ServiceUnavailable
+from api.errors import ApiError, Expired, Gone, ServiceUnavailable, TooManyRequests
 from api.types import Object, Resource
 from client.backoff import Backoff
 from client.clock import Clock, RealClock
 from client.rest import ApiClient
 
 _WATCH_SECONDS = (300, 600)
+_SHORT_SECONDS = 1.0
+"""A watch that ends sooner and without an event is a failure, whatever its status said."""
 
 
 class Sink(Protocol):
@@ -50,6 +53,8 @@ class Reflector:
         self._clock = clock or RealClock()
         self._backoff = Backoff()
         self._version = ""
+        self._moved = False
+        self._expiries = 0
         self._log = structlog.get_logger("reflector").bind(resource=resource.qualified)
 
     async def run(self) -> None:
@@ -58,19 +63,25 @@ class Reflector:
             try:
                 if not self._version:
                     await self._list()
+                began = self._clock.now()
                 await self._watch()
-            except (Expired, Gone):
+                if not self._moved and self._clock.now() - began < _SHORT_SECONDS:
+                    await self._pause("the watch ended at once")
+            except (Expired, Gone) as error:
                 self._log.info("resource version expired, listing again", version=self._version)
                 self._version = ""
-            except ServiceUnavailable as error:
-                await self._pause(error)
+                self._expiries += 1
+                if self._expiries > 1:  # not even the version of a fresh list is good enough
+                    await self._pause(error.message)
+            except (ServiceUnavailable, TooManyRequests) as error:
+                await self._pause(error.message, error.retry_after or 0)
             except ApiError as error:
                 self._version = ""
-                await self._pause(error)
+                await self._pause(error.message)
 
-    async def _pause(self, error: ApiError) -> None:
-        delay = self._backoff.next()
-        self._log.warning("list or watch failed", error=error.message, retry_in=round(delay, 2))
+    async def _pause(self, why: str, least: float = 0.0) -> None:
+        delay = max(self._backoff.next(), least)
+        self._log.warning("list or watch failed", error=why, retry_in=round(delay, 2))
         await self._clock.sleep(delay)
 
     async def _list(self) -> None:
@@ -89,9 +100,9 @@ class Reflector:
             item["metadata"].pop("managedFields", None)
         self._sink.replace(items)
         self._version = listed["metadata"]["resourceVersion"]
-        self._backoff.reset()
 
     async def _watch(self) -> None:
+        self._moved = False
         seconds = random.randint(*_WATCH_SECONDS)  # noqa: S311 (spreads the reconnects, no secret)
         async for event in self._client.watch(
             self._resource,
@@ -108,4 +119,5 @@ class Reflector:
                 obj["metadata"].pop("managedFields", None)
                 self._sink.apply(event["type"], obj)
             self._version = obj["metadata"]["resourceVersion"]
+            self._moved, self._expiries = True, 0
             self._backoff.reset()

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 import httpx
 import orjson
 
-from api.errors import ApiError, ServiceUnavailable
+from api.errors import ApiError, InternalError, ServiceUnavailable
 from api.meta import name as name_of
 from api.meta import namespace as namespace_of
 from api.types import Object, Resource
@@ -169,8 +169,7 @@ class ApiClient:
         data = orjson.dumps(body) if body is not None else None
         headers = {"Content-Type": content_type or "application/json"} if data is not None else {}
         response = await self.raw(method, path, params=params, body=data, headers=headers)
-        answer: Object = orjson.loads(response.content)
-        return answer
+        return _decoded(response.content)
 
     async def get(
         self, resource: Resource, name: str, namespace: str | None = None, *, subresource: str | None = None
@@ -200,8 +199,7 @@ class ApiClient:
         }
         headers = {"Accept": _METADATA_ONLY.format("PartialObjectMetadataList")} if metadata_only else None
         response = await self.raw("GET", resource.path(namespace), params=params, headers=headers)
-        answer: Object = orjson.loads(response.content)
-        return answer
+        return _decoded(response.content)
 
     async def create(
         self,
@@ -310,7 +308,7 @@ class ApiClient:
                 await response.aread()
                 raise _error(response)
             async for line in _lines(response):
-                event: Object = orjson.loads(line)
+                event = _decoded(line)
                 if event["type"] == "ERROR":
                     raise ApiError.from_status(event["object"])
                 yield event
@@ -332,6 +330,15 @@ async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
                 yield text
         if last:
             rest.append(last)
+
+
+def _decoded(data: bytes) -> Object:
+    """The object in an answer. Raises InternalError for one that is no JSON: something stands between us and the server."""
+    try:
+        answer: Object = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise InternalError(f"the answer is not JSON: {error}: {data[:100]!r}") from error
+    return answer
 
 
 def _error(response: httpx.Response) -> ApiError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
 import orjson
@@ -126,3 +126,42 @@ async def test_events_carry_no_managed_fields(server: FakeServer, api: ApiClient
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert "managedFields" not in kept[0]["metadata"]
+
+
+async def _requests_within(server: FakeServer, seconds: int, serve: Callable[[bool], httpx.Response]) -> list[str]:
+    """What a reflector asks in that time: "list" or the version it watches from; `serve` is told which of them it is."""
+    server.serve = lambda request: serve("watch" in request.url.params)
+    clock = FakeClock()
+    async with server.client() as client:
+        task = asyncio.ensure_future(Reflector(client, resources.PODS, Recorder(), clock=clock).run())
+        for _ in range(seconds * 10):
+            await settle(50)
+            await clock.advance(0.1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    return _versions(server)
+
+
+async def test_watches_that_end_at_once_are_not_asked_for_in_a_loop(server: FakeServer) -> None:
+    asked = await _requests_within(server, 10, lambda watch: httpx.Response(200, content=b"") if watch else _list(10))
+    assert asked[0] == "list"
+    assert set(asked[1:]) == {"10"}
+    assert 3 <= len(asked) <= 8
+
+
+async def test_versions_that_expire_again_and_again_are_not_asked_for_in_a_loop(server: FakeServer) -> None:
+    gone = errors.Expired("too old resource version").status()
+    asked = await _requests_within(server, 10, lambda watch: httpx.Response(410, json=gone) if watch else _list(10))
+    assert 6 <= len(asked) <= 18
+
+
+async def test_lists_that_succeed_do_not_hide_watches_that_fail(server: FakeServer) -> None:
+    failure = errors.InternalError("broken").status()
+    asked = await _requests_within(server, 10, lambda watch: httpx.Response(500, json=failure) if watch else _list(10))
+    assert asked.count("list") <= 8
+
+
+async def test_a_busy_server_is_asked_again_when_it_said_so_and_not_for_a_list(server: FakeServer) -> None:
+    busy = errors.TooManyRequests("later", {"retryAfterSeconds": 4}).status()
+    asked = await _requests_within(server, 10, lambda watch: httpx.Response(429, json=busy) if watch else _list(10))
+    assert asked == ["list", "10", "10", "10"]

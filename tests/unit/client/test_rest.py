@@ -84,3 +84,15 @@ async def test_a_watch_joins_events_split_over_chunks(server: FakeServer, api: A
     server.serve = lambda _: httpx.Response(200, content=pieces())
     names = [e["object"]["metadata"]["name"] async for e in api.watch(resources.PODS)]
     assert names == ["a", "b"]
+
+
+async def test_an_answer_that_is_no_json_is_an_error_of_the_api(server: FakeServer, api: ApiClient) -> None:
+    """A proxy's page, say: a reflector survives it."""
+    server.serve = lambda _: httpx.Response(200, text="<html>welcome</html>")
+    with pytest.raises(errors.InternalError, match="not JSON"):
+        await api.get(resources.PODS, "a", "ns")
+    with pytest.raises(errors.InternalError, match="not JSON"):
+        await api.list(resources.PODS)
+    server.serve = lambda _: httpx.Response(200, text="<html>\n")
+    with pytest.raises(errors.InternalError, match="not JSON"):
+        await anext(api.watch(resources.PODS))

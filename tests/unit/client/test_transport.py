@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -29,6 +32,7 @@ class Server:
 
     def __init__(self) -> None:
         self.connections = 0
+        self.left = asyncio.Event()  # a client has closed a connection
         self.requests: list[bytes] = []
         self.talk: Talk = self.answer
         self.url = ""
@@ -58,24 +62,34 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes = OK) -> None:
-        while True:
-            self.requests.append(await request_of(reader))
-            writer.write(body)
-            await writer.drain()
+        try:
+            while True:
+                self.requests.append(await request_of(reader))
+                writer.write(body)
+                await writer.drain()
+        finally:
+            self.left.set()
 
     def always(self, response: bytes) -> None:
         """Answer every request with these bytes."""
         self.talk = lambda reader, writer: self.answer(reader, writer, response)
 
     def once(self, response: bytes) -> None:
-        """Answer the first request of a connection, then hang up."""
+        """Answer the first request of a connection, then hang up; `left` is set when the client has, too."""
 
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.requests.append(await request_of(reader))
             writer.write(response)
-            await writer.drain()
+            writer.write_eof()
+            await reader.read()
+            self.left.set()
 
         self.talk = talk
+
+    async def client_left(self) -> None:
+        """Wait until the client has closed a connection."""
+        await asyncio.wait_for(self.left.wait(), 5)
+        self.left.clear()
 
     def hang_up(self) -> None:
         """Close every connection, as a server that stops does."""
@@ -98,10 +112,15 @@ def client_of(server: Server, **options: float) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url=server.url, timeout=5)
 
 
-async def no_connections(transport: Transport) -> None:
-    async with asyncio.timeout(5):
-        while transport._all:  # noqa: ASYNC110 - the transport has no event for this
-            await asyncio.sleep(0)
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""What a caller takes for leave to send again, whatever the method."""
+
+
+async def fails(request: Awaitable[httpx.Response], error: type[httpx.TransportError] = httpx.TransportError) -> None:
+    """Check that a request which the server may have got fails, and that the caller can tell."""
+    with pytest.raises(error) as failure:
+        await request
+    assert not isinstance(failure.value, UNSENT)
 
 
 @pytest.fixture
@@ -145,7 +164,7 @@ async def test_chunks_and_bodies_that_end_with_the_connection(server: Server, cl
     assert (await client.get("/")).text == "abcde"
     assert server.connections == 1
     server.hang_up()
-    await no_connections(client._transport)  # type: ignore[arg-type]
+    await server.client_left()
     server.once(b"HTTP/1.1 200 OK\r\n\r\nuntil the end")
     assert (await client.get("/")).text == "until the end"
 
@@ -159,9 +178,13 @@ async def test_statuses_without_a_body(server: Server, client: httpx.AsyncClient
 
 
 async def test_head_has_a_length_and_no_body(server: Server, client: httpx.AsyncClient) -> None:
-    server.always(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")
+        await server.answer(reader, writer)
+
+    server.talk = talk
     assert (await client.head("/")).headers["content-length"] == "5"
-    server.always(OK)
     assert (await client.get("/")).text == "ok"
 
 
@@ -234,50 +257,91 @@ async def test_a_cancelled_request_closes_its_connection(server: Server, client:
 
 async def test_a_reader_that_is_slow_stops_the_server(server: Server, client: httpx.AsyncClient) -> None:
     """The window closes: what nobody reads is not buffered without bound, and nothing is lost."""
-    size = 8 << 20
-    server.always(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + b"y" * size)
-    received = 0
+    size, piece = 32 << 20, b"y" * (1 << 20)
+    held, done, written = asyncio.Event(), asyncio.Event(), 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        await request_of(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+        while written < size:
+            writer.write(piece)
+            written += len(piece)
+            drained = asyncio.ensure_future(writer.drain())
+            if not (await asyncio.wait([drained], timeout=0.3))[0]:
+                held.set()
+            await drained
+        done.set()
+
+    server.talk = talk
     async with client.stream("GET", "/") as response:
-        async for piece in response.aiter_raw():
-            received += len(piece)
-            connection = next(iter(client._transport._all))  # type: ignore[attr-defined]
-            assert connection._buffered < 2 << 20
-            await asyncio.sleep(0)
-    assert received == size
+        await asyncio.wait_for(held.wait(), 5)
+        assert not done.is_set()
+        assert sum([len(part) async for part in response.aiter_raw()]) == size
 
 
 async def test_a_connection_closed_while_idle_is_not_used(server: Server, client: httpx.AsyncClient) -> None:
     server.once(OK)
     for _ in range(5):
         assert (await client.post("/", content=b"x")).text == "ok"
-        transport: Transport = client._transport  # type: ignore[assignment]
-        await no_connections(transport)
+        await server.client_left()
     assert server.connections == 5
 
 
 async def test_idle_connections_are_closed_after_a_while(server: Server) -> None:
     async with client_of(server, idle=0.01) as client:
         await client.get("/")
-        transport: Transport = client._transport  # type: ignore[assignment]
-        await no_connections(transport)
+        await server.client_left()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+async def test_nothing_is_sent_twice(server: Server, client: httpx.AsyncClient, method: str) -> None:
+    """A kept connection that dies under a request: the caller hears of it, as of a request that may have arrived."""
+    asked = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        await request_of(reader)
+        writer.write(OK)
+        await request_of(reader)
+        asked += 1
+
+    server.talk = talk
+    await client.get("/")
+    await fails(client.request(method, "/", content=b"x"))
+    assert asked == 1
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"])
+async def test_a_reset_is_not_taken_for_a_refused_connection(
+    server: Server, client: httpx.AsyncClient, answer: bytes
+) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(answer)
+        linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
+
+    server.talk = talk
+    await fails(client.post("/", content=b"x"))
 
 
 @pytest.mark.parametrize(
-    ("response", "error"),
+    "response",
     [
-        (b"", httpx.RemoteProtocolError),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", httpx.RemoteProtocolError),
-        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabcde\r\n", httpx.RemoteProtocolError),
-        (b"SSH-2.0 hello\r\n\r\n", httpx.RemoteProtocolError),
-        (b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n", httpx.RemoteProtocolError),
+        b"",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabcde\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n",
+        b"SSH-2.0 hello\r\n\r\n",
+        b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
     ],
 )
-async def test_broken_answers(
-    server: Server, client: httpx.AsyncClient, response: bytes, error: type[Exception]
-) -> None:
+async def test_broken_answers(server: Server, client: httpx.AsyncClient, response: bytes) -> None:
     server.once(response)
-    with pytest.raises(error):
-        await client.get("/")
+    await fails(client.get("/"))
     server.always(OK)
     assert (await client.get("/")).text == "ok"
 
@@ -287,8 +351,87 @@ async def test_a_silent_server_times_out(server: Server, client: httpx.AsyncClie
         await reader.read()
 
     server.talk = talk
-    with pytest.raises(httpx.ReadTimeout):
-        await client.get("/", timeout=httpx.Timeout(5, read=0.02))
+    await fails(client.get("/", timeout=httpx.Timeout(5, read=0.02)), httpx.ReadTimeout)
+
+
+async def test_a_stream_that_falls_silent_times_out(server: Server, client: httpx.AsyncClient) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        await reader.read()
+
+    server.talk = talk
+    async with client.stream("GET", "/", timeout=httpx.Timeout(5, read=0.05)) as response:
+        pieces = response.aiter_bytes()
+        assert await anext(pieces) == b"first"
+        with pytest.raises(httpx.ReadTimeout):
+            await anext(pieces)
+
+
+async def test_a_stream_may_last_longer_than_any_of_its_timeouts(server: Server, client: httpx.AsyncClient) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        for _ in range(5):
+            writer.write(b"1\r\nx\r\n")
+            await asyncio.sleep(0.1)
+        writer.write(b"0\r\n\r\n")
+
+    server.talk = talk
+    assert (await client.get("/", timeout=httpx.Timeout(0.02, read=0.3, connect=0.1, pool=0.1))).text == "xxxxx"
+
+
+async def test_a_server_that_takes_nothing_times_out(server: Server, client: httpx.AsyncClient) -> None:
+    gone = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+
+    server.talk = talk
+    await fails(client.post("/", content=b"x" * (32 << 20), timeout=0.1))
+    gone.set()
+
+
+async def test_what_is_sent_means_what_was_asked(server: Server, client: httpx.AsyncClient) -> None:
+    """Encoding may differ where the meaning does not; no header is added, no cookie kept, nothing unpacked on the way."""
+    params = {"labelSelector": "a in (b,c),d!=e", "continue": "x+/=&y", "é": "%2F"}
+    server.always(b"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\nx-long: " + b"y" * 20_000 + b"\r\ncontent-length: 0\r\n\r\n")
+    for _ in range(2):
+        await client.put("/apis/x%2Fy/system:node:a/https:b:443%20c", params=params, content=b"{}", headers={"x": "y"})
+        client.cookies.clear()  # httpx keeps some itself
+    head, _, body = server.requests[1].partition(b"\r\n\r\n")
+    line, *headers = head.decode().split("\r\n")
+    target = urlsplit(line.split()[1])
+    assert target.path == "/apis/x%2Fy/system:node:a/https:b:443%20c"
+    assert dict(parse_qsl(target.query)) == params
+    names = sorted(header.partition(":")[0].lower() for header in headers)
+    assert names == ["accept", "accept-encoding", "connection", "content-length", "host", "user-agent", "x"]
+    assert body == b"{}"
+
+
+async def test_closing_closes_connections_in_use_and_idle(server: Server) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        await reader.read()
+        server.left.set()
+
+    async with client_of(server) as client:
+        await client.get("/")
+    await server.client_left()
+    server.talk = talk
+    client = client_of(server)
+    response = await client.send(client.build_request("GET", "/"), stream=True)
+    await client.aclose()
+    await server.client_left()
+    with pytest.raises(httpx.TransportError):
+        await response.aread()
+    await response.aclose()
+
+
+async def test_a_transport_that_was_never_used_needs_no_loop_to_be_made() -> None:
+    transport = await asyncio.to_thread(Transport, ssl.create_default_context())
+    await transport.aclose()
 
 
 async def test_nobody_listens(client: httpx.AsyncClient, server: Server) -> None:
@@ -313,7 +456,7 @@ async def test_all_connections_in_use(server: Server) -> None:
         server.talk = talk
         first = asyncio.ensure_future(client.get("/"))
         await asyncio.sleep(0)
-        with pytest.raises(httpx.PoolTimeout):
+        with pytest.raises((httpx.PoolTimeout, httpx.ConnectTimeout)):
             await client.get("/", timeout=httpx.Timeout(5, pool=0.02))
         gate.set()
         assert (await first).text == "ok"
