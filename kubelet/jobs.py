@@ -18,6 +18,12 @@ from kubelet.volumes.payload import VolumeFault
 SANDBOX, VOLUMES, RELEASE, PRUNE, RESIZE = "+sandbox", "+volumes", "+release", "+prune", "+resize"
 """Keys that are no container names."""
 
+
+def stop_key(name: str) -> str:
+    """Under which the failure to stop a container is held: it must not hold up its start, nor the other way round."""
+    return f"-{name}"
+
+
 _ENGINE_SECONDS = 2.0
 
 
@@ -46,9 +52,9 @@ class Jobs:
         """What sort of work it is, empty for none."""
         return self._kinds.get(key, "")
 
-    def start(self, key: str, kind: str, work: Coroutine[Any, Any, None]) -> None:
-        """Begin a job; the caller has seen that there is none for the key."""
-        task = asyncio.create_task(self._guard(key, work), name=f"{kind} {key}")
+    def start(self, key: str, kind: str, work: Coroutine[Any, Any, None], hold_as: str = "") -> None:
+        """Begin a job; the caller has seen that there is none for the key. Its failure is held as `hold_as`, or its key."""
+        task = asyncio.create_task(self._guard(hold_as or key, work), name=f"{kind} {key}")
         self._tasks[key], self._kinds[key] = task, kind
         task.add_done_callback(lambda _: self._end(key))
 

@@ -21,7 +21,7 @@ from client.rest import ApiClient
 from kubelet import environment, handlers, last_words, podspec, status, sync
 from kubelet.backoff import Backoff
 from kubelet.handlers import Target
-from kubelet.jobs import PRUNE, RELEASE, SANDBOX, VOLUMES, Jobs
+from kubelet.jobs import PRUNE, RELEASE, SANDBOX, VOLUMES, Jobs, stop_key
 from kubelet.network import NetworkFault
 from kubelet.probes import Probes
 from kubelet.references import References
@@ -78,6 +78,7 @@ class PodWorker:
         self._jobs = Jobs(self.wake, kit.wall, name)
         self._messages: dict[str, str] = {}
         self._doomed: dict[str, str] = {}
+        self._stopping: set[str] = set()
         self._backoff = Backoff()
         self._volumes: VolumeSet | None = None
         self._stale = True
@@ -218,7 +219,7 @@ class PodWorker:
                 self._stale = True
                 self._start_volumes()
                 return None
-        for key in (RELEASE,) if plan.over else (VOLUMES,):
+        for key in (RELEASE if plan.over else VOLUMES, *(stop_key(kill.name) for kill in plan.kills)):
             if self._jobs.is_held(key):
                 moments.append(self._jobs.holds[key].until)
         return min(moments, default=None)
@@ -300,8 +301,8 @@ class PodWorker:
         elif self._deadline is None and (self.is_ending or self._failure):
             self._deadline = Deadline(self._kit.clock, podspec.grace_period(self.pod))
         for kill in plan.kills:
-            if kill.name not in self._jobs:
-                self._jobs.start(kill.name, "stop", self._stop(kill, ending))
+            if kill.name not in self._jobs and not self._jobs.is_held(stop_key(kill.name)):
+                self._jobs.start(kill.name, "stop", self._stop(kill, ending), stop_key(kill.name))
         if self._volumes is not None and not ending:
             for start in plan.starts:
                 if start.name not in self._jobs:
@@ -365,11 +366,13 @@ class PodWorker:
         address = next(iter(self.ips()), "127.0.0.1")
         run = asyncio.ensure_future(handlers.run(self._kit.runtime, hook, Target(state.id, container, address), 3600.0))
         ended = asyncio.ensure_future(self._kit.store.exited(state.id, None))
-        await asyncio.wait((run, ended), return_when=asyncio.FIRST_COMPLETED)
-        ended.cancel()
-        if not run.done():
-            run.cancel()
-        elif not run.result().ok:
+        try:
+            await asyncio.wait((run, ended), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+            if not run.done():
+                run.cancel()
+        if run.done() and not run.cancelled() and not run.result().ok:
             text = f"PostStartHook failed: {run.result().message}"
             self._tell(container, "Warning", "FailedPostStartHook", text)
             self._doomed[state.id] = f"FailedPostStartHook: {text}"
@@ -379,7 +382,9 @@ class PodWorker:
         if state is None:
             return
         container = podspec.find_container(self.pod, kill.name) or {"name": kill.name}
-        self._tell(container, "Normal", "Killing", kill.message)
+        if kill.container_id not in self._stopping:
+            self._stopping.add(kill.container_id)
+            self._tell(container, "Normal", "Killing", kill.message)
         own = self._probes.grace(kill.container_id)
         self._probes.stop(kill.container_id)
         if ending and self._deadline:
@@ -421,6 +426,7 @@ class PodWorker:
             self._kit.store.forget(state.id)
             self._messages.pop(state.id, None)
             self._doomed.pop(state.id, None)
+            self._stopping.discard(state.id)
 
     # --- telling ----------------------------------------------------------------------------------------------------
 

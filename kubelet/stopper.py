@@ -45,9 +45,10 @@ class Deadline:
         """Return when the deadline is over, wherever it has moved."""
         while self.left > 0:
             self._moved.clear()
-            waiting = asyncio.ensure_future(self._moved.wait())
-            await asyncio.wait((waiting,), timeout=self.left)
-            waiting.cancel()
+            try:
+                await asyncio.wait_for(self._moved.wait(), self.left)
+            except TimeoutError:
+                return
 
 
 async def _first(*awaitables: asyncio.Future[object]) -> None:

@@ -46,9 +46,9 @@ def busybox_archive() -> bytes:
     return buffer.getvalue()
 
 
-def ensure_busybox(tag: str = BUSYBOX) -> str:
+def ensure_busybox(tag: str = BUSYBOX, engine: str = "unix:///var/run/docker.sock") -> str:
     """Make the image if it is missing; its reference."""
-    client = docker.APIClient(version="auto")
+    client = docker.APIClient(base_url=engine, version="auto")
     try:
         try:
             client.inspect_image(tag)  # type: ignore[no-untyped-call]

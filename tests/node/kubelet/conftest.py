@@ -46,9 +46,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         made.close()
 
 
-def remove_containers(root: Path, node: str) -> None:
+def remove_containers(root: Path, node: str, engine: str = "/var/run/docker.sock") -> None:
     """Take away everything a kubelet may have left."""
-    client = docker.APIClient(version="auto")
+    client = docker.APIClient(base_url=f"unix://{engine}", version="auto")
     label = f"{CLUSTER}={Settings(node, root).cluster}"
     for found in client.containers(all=True, filters={"label": [label]}):
         with contextlib.suppress(docker.errors.APIError):
@@ -61,12 +61,13 @@ def remove_containers(root: Path, node: str) -> None:
             subprocess.run(["umount", "-l", target], check=False, timeout=10)
 
 
-async def _prepare(cluster: Cluster) -> None:
+async def prepare(cluster: Cluster, node: str, cidr: str) -> None:
+    """Wait for a node and give it a range, as the IPAM controller would."""
     async with ApiClient.from_kubeconfig(cluster.kubeconfig()) as client, asyncio.timeout(30):
-        space = Space(client, "", NODE)
-        await space.wait(NODE, lambda n: True, resource=resources.NODES)
-        await client.patch(resources.NODES, NODE, {"spec": {"podCIDR": _CIDR, "podCIDRs": [_CIDR]}})
-        await space.wait(NODE, lambda n: condition(n, "Ready") == "True", resource=resources.NODES)
+        space = Space(client, "", node)
+        await space.wait(node, lambda n: True, resource=resources.NODES)
+        await client.patch(resources.NODES, node, {"spec": {"podCIDR": cidr, "podCIDRs": [cidr]}})
+        await space.wait(node, lambda n: condition(n, "Ready") == "True", resource=resources.NODES)
 
 
 @pytest.fixture(scope="session")
@@ -74,11 +75,13 @@ def kubelet(cluster: Cluster) -> Iterator[Kubelet]:
     made = Kubelet(cluster, NODE)
     made.start()
     try:
-        asyncio.run(_prepare(cluster))
+        asyncio.run(prepare(cluster, NODE, _CIDR))
         yield made
     finally:
-        made.stop()
-        remove_containers(made.root, NODE)
+        try:
+            made.stop()
+        finally:
+            remove_containers(made.root, NODE)
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ class Kubelet:
     cluster: Cluster
     node: str
     port: int = field(default_factory=free_port)
+    docker: str = "/var/run/docker.sock"
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -57,7 +58,7 @@ class Kubelet:
             "--port", str(self.port), "--address", "127.0.0.1", "--node-ip", "127.0.0.1", "--cluster-dns", "10.96.0.10",
             "--tls-cert-file", str(pki / f"{self.node}-serving.crt"),
             "--tls-private-key-file", str(pki / f"{self.node}-serving.key"), "--client-ca-file", str(pki / "ca.crt"),
-            "--log-level", "debug",
+            "--log-level", "debug", "--container-runtime-endpoint", self.docker,
         ]  # fmt: skip
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log, cwd=ROOT)
@@ -65,8 +66,14 @@ class Kubelet:
     def stop(self, number: int = signal.SIGTERM) -> None:
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(20)
-            self.process = None
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(20)
+                raise
+            finally:
+                self.process = None
 
     def memory(self) -> int:
         """Resident bytes."""
