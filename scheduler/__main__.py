@@ -8,13 +8,21 @@ from client import daemon
 from scheduler import config, manager
 
 
+def _yes(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError("want true or false")
+    return text == "true"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cloudlet-scheduler", description="Assign pods to nodes, as kube-scheduler does."
     )
     parser.add_argument("--kubeconfig", required=True, help="how to reach the API server")
     parser.add_argument("--config", help="a KubeSchedulerConfiguration file: profiles, plugins, weights")
-    parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=None, help="default: yes")
+    parser.add_argument("--leader-elect", nargs="?", const=True, type=_yes, help="true (the default) or false")
+    parser.add_argument("--no-leader-elect", dest="leader_elect", action="store_false")
+    parser.set_defaults(leader_elect=None)
     parser.add_argument("--leader-elect-resource-name", default="kube-scheduler", metavar="NAME")
     parser.add_argument("--health-address", default="127.0.0.1", help="where /healthz and /metrics are served")
     parser.add_argument("--health-port", type=int, default=0, help="0 takes a free port")

@@ -12,7 +12,7 @@ from client.clock import RealClock
 from client.daemon import Daemon, identity
 from client.events import EventRecorder
 from client.informer import InformerFactory
-from client.leader import LeaderElector
+from client.leader import LeaderElector, LostLeadership
 from client.rest import ApiClient
 from scheduler.binding import PodWriter
 from scheduler.config import Config
@@ -33,19 +33,22 @@ async def serve(daemon: Daemon, kubeconfig: str, config: Config, lease: str) -> 
 
         async def work() -> None:
             await scheduler.run()
+            raise RuntimeError("the scheduling loop has ended")
 
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(recorder.run(), name="events")
-            tasks.create_task(informers.run(), name="informers")
-            await informers.wait_synced(_SYNC_SECONDS)
-            # What is there now stays; the collector need not look at it again and again.
-            gc.collect()
-            gc.freeze()
-            daemon.ready()
-            if lease:
-                await LeaderElector(client, lease, identity()).run(work)
-            else:
-                await work()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(recorder.run(), name="events")
+                tasks.create_task(informers.run(), name="informers")
+                await informers.wait_synced(_SYNC_SECONDS)
+                # What is there now stays; the collector need not look at it again and again.
+                gc.collect()
+                gc.freeze()
+                daemon.ready()
+                await (LeaderElector(client, lease, identity()).run(work) if lease else work())
+        except BaseExceptionGroup as group:
+            if lost := group.subgroup(LostLeadership):
+                raise LostLeadership(str(lost.exceptions[0])) from group
+            raise
 
 
 async def _ask(daemon: Daemon, client: ApiClient) -> set[Resource]:

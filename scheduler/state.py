@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+import structlog
 
 from api.meta import is_deleting, labels, uid
+from api.meta import key as key_of
 from api.pods import is_terminal
 from api.types import Object
 from scheduler.cycle import Algorithm
@@ -38,6 +40,7 @@ class State:
         self.nominated: dict[str, PodInfo] = {}
         self._namespaces = namespaces
         self._templates = Templates()
+        self._log = structlog.get_logger("state")
 
     # --- nodes and namespaces
 
@@ -71,12 +74,16 @@ class State:
 
     def pod_changed(self, pod: Object, old: Object | None = None) -> None:
         """A pod is new or has a new state."""
-        if is_terminal(pod):
-            self.pod_gone(pod)
-        elif pod["spec"].get("nodeName"):
-            self._assigned(pod)
-        elif pod["spec"].get("schedulerName", "default-scheduler") in self.algorithms:
-            self._pending(pod, old)
+        try:
+            if is_terminal(pod):
+                self.pod_gone(pod)
+            elif pod["spec"].get("nodeName"):
+                self._assigned(pod)
+            elif pod["spec"].get("schedulerName", "default-scheduler") in self.algorithms:
+                self._pending(pod, old)
+        except (KeyError, TypeError, ValueError):
+            # The API would not have accepted it; one odd pod must not end the scheduling of all others.
+            self._log.exception("pod not understood", pod=key_of(pod))
 
     def pod_gone(self, pod: Object) -> None:
         """A pod has been deleted or has ended."""

@@ -249,3 +249,12 @@ async def test_a_nomination_holds_until_the_api_says_otherwise(world: World) -> 
     first = world.queue.pop_nowait()
     assert first is not None
     assert isinstance(world.algorithm.schedule(first.info, world.state.rivals(first.info)), Placement)
+
+
+async def test_a_pod_that_cannot_be_read_stops_nobody_else(world: World) -> None:
+    world.nodes(node("n"))
+    odd = pod("odd", on="n", topologySpreadConstraints=[{}])
+    world.pods(odd, pod("fine", "1", on="n"))
+    assert world.snapshot.requested["cpu"].a[0] == 1000
+    world.state.pod_gone(odd)
+    assert world.snapshot.pod_count.a[0] == 1
