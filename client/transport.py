@@ -70,12 +70,8 @@ class _Body(httpx.AsyncByteStream):
                 yield piece
         except httpx.ReadTimeout:
             raise
-        except (
-            httpx.TransportError,
-            aiohttp.ClientError,
-            OSError,
-            RuntimeError,
-        ) as error:  # RuntimeError: closed by us
+        except (httpx.TransportError, aiohttp.ClientError, OSError, RuntimeError) as error:
+            # aiohttp says by a RuntimeError that we closed the connection ourselves.
             raise httpx.ReadError(str(error)) from error
 
     async def aclose(self) -> None:
