@@ -156,6 +156,8 @@ class Supervisor:
         self._send(client, {"snapshot": [p.describe() for p in self._processes.values()]})
 
     def _read(self, client: socket.socket) -> None:
+        if client not in self._clients:
+            return  # it hung up, was noticed while another was told of a change, and was readable in the same round
         try:
             data = client.recv(65536)
         except OSError:
