@@ -64,7 +64,7 @@ class Placement:
 class _Board:
     """What is known about one template: see the module. `ranked` is the LOCAL score, -1 where the pod cannot go."""
 
-    __slots__ = ("epoch", "feasible", "local", "moment", "ranked", "scores", "size", "static")
+    __slots__ = ("diagnosis", "epoch", "feasible", "local", "moment", "ranked", "scores", "size", "static")
 
     def __init__(self) -> None:
         self.epoch, self.moment, self.size = -1, -1, 0
@@ -73,6 +73,7 @@ class _Board:
         self.local: IntArray = np.zeros(0, dtype=np.int64)
         self.ranked: IntArray = self.local
         self.scores: list[tuple[Plugin, IntArray]] = []
+        self.diagnosis: tuple[int, int, Diagnosis] | None = None
 
 
 class Algorithm:
@@ -105,6 +106,11 @@ class Algorithm:
 
         `nominated` are pods of at least this priority that wait for room on a node they were promised.
         """
+        board = self._boards.get(pod.template)
+        if board is not None and board.diagnosis is not None:
+            epoch, moment, diagnosis = board.diagnosis
+            if (epoch, moment) == (self.snapshot.epoch, self.snapshot.moment):
+                return diagnosis  # a replica failed a moment ago, and nothing has changed since
         cycle = self.cycle(pod)
         for plugin in self.profile.plugins:
             if plugin.prefilter is not None and (refusal := plugin.prefilter(cycle)):
@@ -117,13 +123,20 @@ class Algorithm:
             for rejection in plugin.filter(cycle, EVERY):
                 feasible = feasible & ~rejection.mask
                 narrowed = True
-        for row in self._promised(cycle, feasible, nominated):
-            feasible = feasible.copy() if not narrowed else feasible
-            feasible[row], narrowed = False, True
+        lost = self._promised(cycle, feasible, nominated)
+        if lost:
+            feasible, narrowed = feasible.copy(), True
+            feasible[lost] = False
         promised = self.snapshot.rows.get(pod.nominated) if pod.nominated else None
         if promised is not None and feasible[promised]:
             return Placement(pod.nominated, promised, 1)
-        return self._best(cycle, board, feasible, narrowed) or self.diagnose(cycle)
+        placement = self._best(cycle, board, feasible, narrowed)
+        if placement is not None:
+            return placement
+        diagnosis = self.diagnose(cycle)
+        if not lost and not pod.template.claims:  # both depend on more than the snapshot
+            board.diagnosis = (self.snapshot.epoch, self.snapshot.moment, diagnosis)
+        return diagnosis
 
     def fits(self, cycle: Cycle, rows: Rows) -> BoolArray:
         """Which of `rows` pass every filter as things stand. For few rows: nothing is kept."""

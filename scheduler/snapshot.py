@@ -67,6 +67,7 @@ class Snapshot:
         self.images: dict[str, Image] = {}
         self.pods: list[dict[str, PodInfo]] = []
         self.claims: dict[str, int] = {}
+        self.priorities: dict[int, int] = {}
         self.counters = PodCounters(self.pool, self.namespaces)
         self.owned = OwnedTerms(self.pool, self.namespaces)
         self._facts: list[tuple[object, ...]] = []
@@ -198,6 +199,9 @@ class Snapshot:
             self.claims[key] = self.claims.get(key, 0) + sign
             if not self.claims[key]:
                 del self.claims[key]
+        self.priorities[pod.priority] = self.priorities.get(pod.priority, 0) + sign
+        if not self.priorities[pod.priority]:
+            del self.priorities[pod.priority]
         self.counters.add(pod, row, sign)
         self.owned.add(pod, row, sign)
         self.changes.append(row)
@@ -215,6 +219,11 @@ class Snapshot:
             del addresses[port.address]
             if not addresses:
                 del self.ports[port.protocol, port.port]
+
+    def namespaces_changed(self) -> None:
+        """Labels of a namespace are different: what affinity terms selected by them is void."""
+        self.counters.namespaces_changed()
+        self.epoch += 1
 
     # --- what plugins read
 

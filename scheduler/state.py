@@ -62,13 +62,13 @@ class State:
         name, new = space["metadata"]["name"], labels(space)
         if self._namespaces.get(name) != new:
             self._namespaces[name] = new
-            self.snapshot.counters.namespaces_changed()
+            self.snapshot.namespaces_changed()
             self.wake(Change(Event.NAMESPACE, obj=space))
 
     def namespace_gone(self, space: Object) -> None:
         """A namespace has been deleted."""
         self._namespaces.pop(space["metadata"]["name"], None)
-        self.snapshot.counters.namespaces_changed()
+        self.snapshot.namespaces_changed()
 
     # --- pods
 
@@ -110,10 +110,10 @@ class State:
             self.snapshot.add_pod(info)
             self.wake(Change(Event.POD_ADD, node=info.node, pod=info))
             return
-        same = (known.node, known.template, known.terminating) == (info.node, info.template, info.terminating)
+        same = all(getattr(known, f) == getattr(info, f) for f in ("node", "template", "terminating", "priority"))
         if same:
             # A new status. The object is swapped in place, so that the snapshot needs no accounting.
-            known.pod, known.priority = pod, info.priority
+            known.pod = pod
         else:
             self.snapshot.remove_pod(known)
             self.assigned[info.uid] = info
@@ -203,9 +203,9 @@ class State:
             plugin = BY_NAME[name]
             if not plugin.wakes & change.event or (plugin.hint and not plugin.hint(info, change)):
                 continue
-            if plugin.scope is Scope.GLOBAL or plugin.filter is None or not change.node:
+            if plugin.scope is Scope.GLOBAL:
                 return True
-            if row is None:
+            if row is None or plugin.filter is None:
                 continue
             cycle: Cycle = algorithm.cycle(info)
             rejections = plugin.filter(cycle, np.array([row], dtype=np.intp))

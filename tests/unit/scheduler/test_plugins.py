@@ -352,3 +352,22 @@ def test_a_resize_counts_with_the_larger_size() -> None:
     growing["status"]["containerStatuses"] = [{"name": "c", "allocatedResources": {"cpu": "3"}}]
     cluster.run(growing)
     assert cluster.reasons(pod(cpu="2")) == {"Insufficient cpu": 1}
+
+
+def test_replicas_share_a_refusal_until_something_changes() -> None:
+    cluster = Cluster(node("n", "2"))
+    (running,) = cluster.run(pod("r", "1", on="n"))
+    first, second = cluster.schedule(pod("a", "2")), cluster.schedule(pod("b", "2"))
+    assert isinstance(first, Diagnosis)
+    assert first is second
+    cluster.snapshot.remove_pod(running)
+    assert isinstance(cluster.schedule(pod("c", "2")), Placement)
+
+
+def test_room_promised_to_another_is_no_lasting_refusal() -> None:
+    cluster = Cluster(node("n", "1"))
+    awaited = cluster.info(pod("vip", "1", priority=10))
+    awaited.nominated = "n"
+    wanted = cluster.info(pod("p", "1"))
+    assert isinstance(cluster.algorithm.schedule(wanted, [awaited]), Diagnosis)
+    assert isinstance(cluster.algorithm.schedule(wanted), Placement)

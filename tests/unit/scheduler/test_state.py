@@ -258,3 +258,22 @@ async def test_a_pod_that_cannot_be_read_stops_nobody_else(world: World) -> None
     assert world.snapshot.requested["cpu"].a[0] == 1000
     world.state.pod_gone(odd)
     assert world.snapshot.pod_count.a[0] == 1
+
+
+async def test_a_node_that_goes_wakes_only_those_it_could_help(world: World) -> None:
+    world.nodes(node("n1", "1"), node("n2", "1"))
+    await world.stuck(pod(cpu="2"))
+    world.state.node_gone(node("n2", "1"))
+    assert not world.woken()
+
+
+async def test_labels_of_a_namespace_wake_those_who_select_by_them(world: World) -> None:
+    world.nodes(node("n", zone="a"))
+    world.pods(pod("friend", on="n", namespace="other", labels={"app": "a"}))
+    team: Object = {"namespaceSelector": {"matchLabels": {"team": "x"}}}
+    await world.stuck(pod(affinity=affinity(near=[term(**team)])))
+    world.state.namespace_changed({"metadata": {"name": "other", "labels": {"team": "x"}}})
+    assert world.woken()
+    queued = world.queue.pop_nowait()
+    assert queued is not None
+    assert isinstance(world.algorithm.schedule(queued.info), Placement)
