@@ -162,7 +162,8 @@ class ServiceAllocator:
     async def _take(self, request: AdmissionRequest, pool: Pool[Item], what: Item) -> None:
         """Take one that was asked for; one whose release is on its way is waited for. Raises Taken.
 
-        An update may find what an earlier attempt of its own has taken before it lost a race: that counts as taken now.
+        An update may find what another one of the same Service has taken just now: that will do, and is not its own to
+        give back.
         """
         holder = holder_of_request(request)
         if request.dry_run:
@@ -180,6 +181,7 @@ class ServiceAllocator:
             except Taken:
                 if request.operation == "CREATE" or await pool.holder(what) != holder:
                     raise
+                return  # another write to this Service has taken it and answers for it
         request.undo.append(_giving_back(pool, what, holder))
 
     async def _any(self, request: AdmissionRequest, pool: Pool[Item]) -> Item:

@@ -124,6 +124,8 @@ class Request:
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
     """Facts for the audit log, put there by authorizers and admission."""
+    undo: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What admission has taken for the write that is being tried, to be given back unless it succeeds; run last first."""
     impersonator: User | None = None
     started: float = 0.0
     status: int = 0
@@ -161,10 +163,6 @@ class Request:
     def header(self, name: bytes) -> str:
         """One header's value (`name` in lower case), empty when missing."""
         return self.headers.get(name, b"").decode("latin-1")
-
-    def header_values(self, name: bytes) -> list[str]:
-        """All values of a header that may stand several times."""
-        return [value.decode("latin-1") for key, value in self.scope["headers"] if key == name]
 
     def flag(self, name: str) -> bool:
         """Whether a boolean query parameter is set."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from api import errors, resources
 from api.types import Object, Resource
@@ -52,6 +52,21 @@ class Result:
 Mutate = Callable[[Object], Awaitable[Object]]
 """Gets the current object (its own copy, with resourceVersion) and returns the one to store."""
 
+Lost = Callable[[], Awaitable[None]]
+"""Gives back what a mutation has taken elsewhere (quota, an address) when its result did not get into the store."""
+
+
+async def _nothing_taken() -> None:
+    return None
+
+
+@dataclass(slots=True)
+class _Queue:
+    """The losers of races for one key. `users` counts who holds the lock or waits for it."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
 
 def _same(new: bytes, old: bytes) -> bool:
     """Whether two served objects are equal whatever the order of their keys."""
@@ -66,7 +81,7 @@ class Store:
         self.feed = feed
         self.event_ttl = event_ttl
         self._lease = (0, 0.0)
-        self._losers: dict[tuple[str, str], asyncio.Lock] = {}
+        self._losers: dict[tuple[str, str], _Queue] = {}
 
     async def read(self, cache: Cache, key: str) -> tuple[bytes, int] | None:
         """One object straight from etcd: served bytes and mod revision, None when missing."""
@@ -95,33 +110,37 @@ class Store:
             raise errors.already_exists(cache.resource, obj["metadata"]["name"])
         return Result(codec.versioned(data, written.revision), written.revision)
 
-    async def modify(self, cache: Cache, key: str, name: str, mutate: Mutate) -> Result:
+    async def modify(self, cache: Cache, key: str, name: str, mutate: Mutate, lost: Lost = _nothing_taken) -> Result:
         """Read, mutate, write if nobody else has; again if somebody has. Raises NotFound, Conflict, what `mutate` raises.
 
-        Who loses a race queues up with the other losers of this process, so that each wins in its turn.
+        Who loses a race queues up with the other losers of this process, so that each wins in its turn. `lost` is awaited
+        after every call of `mutate` whose result has not been stored, before the next one.
         """
         entry = cache.entries.get(key)
         current = (entry.data, entry.revision) if entry else None
         done = None
         if current is not None:
-            done, current = await self._try_cached(cache, key, name, current, mutate)
+            done, current = await self._try_cached(cache, key, name, current, mutate, lost)
             if done is not None:
                 return done
         where = (cache.resource.storage_prefix, key)
-        lock = self._losers.setdefault(where, asyncio.Lock())
+        queue = self._losers.setdefault(where, _Queue())
+        queue.users += 1
         try:
-            async with lock:
-                return await self._insist(cache, key, name, mutate)
+            async with queue.lock:
+                return await self._insist(cache, key, name, mutate, lost)
         finally:
-            if not lock.locked():
-                self._losers.pop(where, None)
+            # Not `locked()`: a lock that has been let go and not been taken by the next in the queue yet is unlocked.
+            queue.users -= 1
+            if not queue.users:
+                del self._losers[where]
 
     async def _try_cached(
-        self, cache: Cache, key: str, name: str, current: tuple[bytes, int], mutate: Mutate
+        self, cache: Cache, key: str, name: str, current: tuple[bytes, int], mutate: Mutate, lost: Lost
     ) -> tuple[Result | None, tuple[bytes, int] | None]:
         """A first try on what the cache has; a refusal counts only if that is what etcd has, too."""
         try:
-            return await self._attempt(cache, key, *current, mutate, fresh=False)
+            return await self._attempt(cache, key, *current, mutate, lost, fresh=False)
         except errors.ApiError:
             now = await self.read(cache, key)
             if now is not None and now[1] == current[1]:
@@ -130,20 +149,32 @@ class Store:
                 raise errors.not_found(cache.resource, name) from None
             return None, now
 
-    async def _insist(self, cache: Cache, key: str, name: str, mutate: Mutate) -> Result:
+    async def _insist(self, cache: Cache, key: str, name: str, mutate: Mutate, lost: Lost) -> Result:
         current = await self.read(cache, key)
         for _ in range(ATTEMPTS):
             if current is None:
                 raise errors.not_found(cache.resource, name)
-            done, current = await self._attempt(cache, key, *current, mutate, fresh=True)
+            done, current = await self._attempt(cache, key, *current, mutate, lost, fresh=True)
             if done is not None:
                 return done
         raise errors.conflict(cache.resource, name)
 
     async def _attempt(
+        self, cache: Cache, key: str, data: bytes, revision: int, mutate: Mutate, lost: Lost, *, fresh: bool
+    ) -> tuple[Result | None, tuple[bytes, int] | None]:
+        """One try: (the result, None), or (None, what is there now). `lost` has been awaited unless there is a result."""
+        try:
+            done, now = await self._swap(cache, key, data, revision, mutate, fresh=fresh)
+        except BaseException:
+            await lost()
+            raise
+        if done is None:
+            await lost()
+        return done, now
+
+    async def _swap(
         self, cache: Cache, key: str, data: bytes, revision: int, mutate: Mutate, *, fresh: bool
     ) -> tuple[Result | None, tuple[bytes, int] | None]:
-        """One try: (the result, None), or (None, what is there now)."""
         where = self.feed.key(cache, key)
         removed = False
         try:

@@ -6,7 +6,7 @@ from api import errors
 from api.errors import FieldError
 from api.types import Object, Resource
 from apiserver import body, managed, metadata, params, present
-from apiserver.core import Core, key_of
+from apiserver.core import Core
 from apiserver.handlers import write
 from apiserver.params import WriteOptions
 from apiserver.request import Reply, Request
@@ -43,7 +43,6 @@ async def apply(core: Core, request: Request, resource: Resource) -> Reply:
     _checked(resource, data, request)
     patch = write.copied(data)
     info = request.info
-    key = key_of(resource, info.namespace, info.name)
     said = len(request.warnings)
 
     async def change(current: Object) -> Object:
@@ -54,7 +53,7 @@ async def apply(core: Core, request: Request, resource: Resource) -> Reply:
         return await write.prepared(core, request, resource, new, current, options, "PatchOptions", patch)
 
     try:
-        result = await core.store.modify(core.cache(resource), key, info.name, change)
+        result = await write.modify(core, request, resource, change)
     except errors.NotFound:
         if info.subresource or patch["metadata"].get("resourceVersion"):
             raise
@@ -64,5 +63,5 @@ async def apply(core: Core, request: Request, resource: Resource) -> Reply:
     try:
         result = await write.store_new(core, request, resource, new, options, patch)
     except errors.AlreadyExists:
-        result = await core.store.modify(core.cache(resource), key, info.name, change)
+        result = await write.modify(core, request, resource, change)
     return present.one(request, resource, result.data, 201)

@@ -8,7 +8,7 @@ from typing import Any
 from api import errors, kinds, merge
 from api.types import Object, Resource
 from apiserver import body, metadata, params, present
-from apiserver.core import Core, key_of
+from apiserver.core import Core
 from apiserver.handlers import apply as apply_
 from apiserver.handlers import write
 from apiserver.request import Reply, Request
@@ -70,6 +70,5 @@ async def patch(core: Core, request: Request, resource: Resource) -> Reply:
         metadata.check_version(resource, new, current)
         return await write.prepared(core, request, resource, new, current, options, "PatchOptions")
 
-    key = key_of(resource, info.namespace, info.name)
-    result = await core.store.modify(core.cache(resource), key, info.name, change)
+    result = await write.modify(core, request, resource, change)
     return present.one(request, resource, result.data)

@@ -6,7 +6,7 @@ from api import errors, merge, selectors
 from api.errors import FieldError
 from api.types import Object, Resource
 from apiserver import body, codec, metadata, params
-from apiserver.core import Core, key_of
+from apiserver.core import Core
 from apiserver.handlers import write
 from apiserver.handlers.patch import APPLY_PATCH, JSON_PATCH, media_type
 from apiserver.request import Reply, Request
@@ -72,6 +72,5 @@ async def scale(core: Core, request: Request, resource: Resource) -> Reply:
         new["spec"]["replicas"] = _replicas(resource, info.name, wanted)
         return await write.prepared(core, request, resource, new, current, options, "UpdateOptions")
 
-    key = key_of(resource, info.namespace, info.name)
-    result = await core.store.modify(core.cache(resource), key, info.name, change)
+    result = await write.modify(core, request, resource, change)
     return Reply.of(of(codec.loads(result.data)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Literal
 
 import orjson
@@ -14,9 +15,11 @@ from apiserver.core import Core, key_of
 from apiserver.params import WriteOptions
 from apiserver.plugins import AdmissionRequest
 from apiserver.request import Reply, Request
-from apiserver.store import Remove, Result, Unchanged
+from apiserver.store import Mutate, Remove, Result, Unchanged
 from apiserver.strategies import Strategy, strategy
 from apiserver.strategies import core as core_strategies
+
+log = logging.getLogger("apiserver.write")
 
 _NAME_ATTEMPTS = 8
 
@@ -55,13 +58,29 @@ def admission(
         options=options or {},
         warnings=request.warnings,
         annotations=request.annotations,
+        undo=request.undo,
     )
 
 
-async def undo(asked: AdmissionRequest) -> None:
-    """Give back what admission has taken for a write that failed."""
-    while asked.undo:
-        await asked.undo.pop()()
+async def undo(request: Request) -> None:
+    """Give back what admission has taken for a write that failed. What cannot be given back now is left to the repairers."""
+    while request.undo:
+        try:
+            await request.undo.pop()()
+        except errors.ApiError as error:
+            log.warning("could not give back what admission took for %s: %s", request.info.path, error)
+
+
+async def modify(core: Core, request: Request, resource: Resource, change: Mutate) -> Result:
+    """Change the request's object in the store. Raises what `Store.modify` raises.
+
+    What admission takes in `change` is given back when that try fails or loses its race; the next try is admitted anew.
+    """
+    info = request.info
+    key = key_of(resource, info.namespace, info.name)
+    result = await core.store.modify(core.cache(resource), key, info.name, change, lambda: undo(request))
+    request.undo.clear()
+    return result
 
 
 async def create(core: Core, request: Request, resource: Resource) -> Reply:
@@ -94,10 +113,12 @@ async def store_new(
             managed.created(resource, obj, options.manager)
         if options.dry_run:
             return await _tried(core, resource, obj)
-        return await _insert(core, resource, obj, _NAME_ATTEMPTS if generated else 1)
+        result = await _insert(core, resource, obj, _NAME_ATTEMPTS if generated else 1)
     except BaseException:
-        await undo(asked)
+        await undo(request)
         raise
+    request.undo.clear()
+    return result
 
 
 async def _admit_new(core: Core, asked: AdmissionRequest, resource: Resource, obj: Object) -> None:
@@ -148,9 +169,8 @@ async def update(core: Core, request: Request, resource: Resource) -> Reply:
         metadata.check_version(resource, new, current)
         return await prepared(core, request, resource, new, current, options, "UpdateOptions")
 
-    key = key_of(resource, info.namespace, info.name)
     try:
-        result = await core.store.modify(core.cache(resource), key, info.name, change)
+        result = await modify(core, request, resource, change)
     except errors.NotFound:
         if info.subresource or not strategy(resource).upsert or obj["metadata"].get("resourceVersion"):
             raise
@@ -172,7 +192,8 @@ async def prepared(
 ) -> Object:
     """The object to store in place of `old`: strategy, admission, validation, ownership.
 
-    `applied` is the patch of an applier. Raises Remove when the last finalizer of a deleted object went.
+    `applied` is the patch of an applier. Raises Remove when the last finalizer of a deleted object went. What admission
+    took stands in `request.undo`: call it from a change given to `modify`.
     """
     plan = strategy(resource)
     subresource = request.info.subresource
@@ -181,19 +202,15 @@ async def prepared(
     asked = admission(
         core, request, resource, "UPDATE", new, old, dry_run=options.dry_run, options=options.as_object(kind)
     )  # fmt: skip
-    try:
-        for plugin in core.plugins.mutating:
-            await plugin(asked)
-        if plan.generation and subresource != "status":
-            metadata.count_generation(new, old)
-        found = validation.validate_update(resource, new, old, subresource)
-        if found:
-            raise errors.invalid(resource, old["metadata"]["name"], found)
-        for plugin in core.plugins.validating:
-            await plugin(asked)
-    except BaseException:
-        await undo(asked)
-        raise
+    for plugin in core.plugins.mutating:
+        await plugin(asked)
+    if plan.generation and subresource != "status":
+        metadata.count_generation(new, old)
+    found = validation.validate_update(resource, new, old, subresource)
+    if found:
+        raise errors.invalid(resource, old["metadata"]["name"], found)
+    for plugin in core.plugins.validating:
+        await plugin(asked)
     manager = options.manager
     if applied is not None:
         managed.applied(resource, new, old, applied, manager, subresource, force=options.force)

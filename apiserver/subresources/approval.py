@@ -7,7 +7,7 @@ from api.errors import FieldError
 from api.resources import CERTIFICATESIGNINGREQUESTS as REQUESTS
 from api.types import Object, Resource
 from apiserver import metadata, params, present
-from apiserver.core import Core, key_of
+from apiserver.core import Core
 from apiserver.handlers import read, write
 from apiserver.request import Reply, Request
 from apiserver.store import Unchanged
@@ -40,7 +40,7 @@ async def approval(core: Core, request: Request, resource: Resource) -> Reply | 
             raise Unchanged(new)
         return new
 
-    result = await core.store.modify(core.cache(resource), key_of(resource, "", info.name), info.name, change)
+    result = await write.modify(core, request, resource, change)
     return present.one(request, resource, result.data)
 
 

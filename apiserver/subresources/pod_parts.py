@@ -9,7 +9,7 @@ from api.errors import FieldError
 from api.resources import PODS
 from api.types import Object, Resource
 from apiserver import body, metadata, params, present
-from apiserver.core import Core, key_of
+from apiserver.core import Core
 from apiserver.handlers import read, write
 from apiserver.handlers.patch import APPLY_PATCH, applier, media_type
 from apiserver.request import Reply, Request
@@ -36,8 +36,7 @@ async def change_part(core: Core, request: Request, resource: Resource, scope: S
         new = scope(new, current)
         return await write.prepared(core, request, resource, new, current, options, kind)
 
-    key = key_of(resource, info.namespace, info.name)
-    result = await core.store.modify(core.cache(resource), key, info.name, change)
+    result = await write.modify(core, request, resource, change)
     return present.one(request, resource, result.data)
 
 
