@@ -148,8 +148,8 @@ class Feed:
         """Wait until the caches hold everything that was written before this call; return the revision learnt."""
         if self._next is None:
             self._next = asyncio.get_running_loop().create_future()
-            if self._asker is None or self._asker.done():
-                self._asker = asyncio.create_task(self._ask())
+        if self._asker is None or self._asker.done():
+            self._asker = asyncio.create_task(self._ask())
         revision = await asyncio.shield(self._next)
         await self.reach(revision)
         return revision
@@ -160,6 +160,14 @@ class Feed:
             future, self._next = self._next, None
             try:
                 future.set_result(await self.etcd.revision())
-            except errors.ApiError as error:
-                future.set_exception(error)
-                future.exception()  # nobody may be left to hear it
+            except Exception as error:
+                # The outermost loop of shared reads: whatever went wrong must reach those who wait for this one.
+                _fail(future, error)
+            finally:
+                if not future.done():
+                    _fail(future, errors.ServiceUnavailable("the read of etcd's revision was given up"))
+
+
+def _fail(future: asyncio.Future[int], error: Exception) -> None:
+    future.set_exception(error)
+    future.exception()  # nobody may be left to hear it

@@ -16,6 +16,7 @@ class FakeEtcd:
         self.now = 5
         self.gate = asyncio.Event()
         self.broken = False
+        self.fault: Exception | None = None
 
     async def revision(self) -> int:
         self.asked += 1
@@ -23,6 +24,8 @@ class FakeEtcd:
         await self.gate.wait()
         if self.broken:
             raise errors.ServiceUnavailable("gone")
+        if self.fault:
+            raise self.fault
         return found
 
 
@@ -89,3 +92,30 @@ async def test_an_etcd_that_fails_fails_everyone_who_asked_and_nobody_after() ->
     assert all(isinstance(each, errors.ServiceUnavailable) for each in found)
     etcd.broken = False
     assert await made.fresh() == 5
+
+
+async def test_a_read_that_fails_in_any_way_fails_those_who_wait_and_nobody_later() -> None:
+    etcd = FakeEtcd()
+    made = feed(etcd)
+    etcd.gate.set()
+    etcd.fault = RuntimeError("not an error of etcd's client")
+    with pytest.raises(RuntimeError, match="not an error"):
+        await made.fresh()
+    etcd.fault = None
+    assert await made.fresh() == 5
+
+
+async def test_a_read_that_is_cancelled_leaves_nobody_waiting() -> None:
+    etcd = FakeEtcd()
+    made = feed(etcd)
+    early = asyncio.create_task(made.fresh())
+    await settle()
+    late = asyncio.create_task(made.fresh())
+    await settle()
+    assert made._asker is not None
+    made._asker.cancel()
+    with pytest.raises(errors.ServiceUnavailable, match="given up"):
+        await early
+    etcd.gate.set()
+    assert await made.fresh() == 5
+    assert await late == 5
