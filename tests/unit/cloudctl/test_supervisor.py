@@ -101,19 +101,14 @@ async def test_quit_stops_the_later_ones_first_and_kills_the_stubborn(
     for name in ("first", "last"):
         await supervision.wait_ready(name, SECONDS)
     pids = [state["pid"] for state in supervision.states.values()]
-    watcher = await Supervision.connect(cluster)
-    assert watcher
-
-    def stopped() -> bool:
-        for name, state in watcher.states.items():
-            if state["state"] == "stopped" and name not in ends:
-                ends.append(name)
-        return len(ends) == 2
-
-    waiting = asyncio.create_task(watcher.wait(stopped, SECONDS, lambda: "not stopped"))
+    reader, writer = await asyncio.open_unix_connection(str(cluster.run / "supervisor.sock"))
     await supervision.quit(SECONDS)
-    await waiting
-    await watcher.close()
+    async with asyncio.timeout(SECONDS):
+        while line := await reader.readline():
+            changed = json.loads(line).get("changed", {})
+            if changed.get("state") == "stopped":
+                ends.append(changed["name"])
+    writer.close()
     assert ends == ["last", "first"]
     assert [pidfile.start_time(pid) for pid in pids] == [None, None]
     assert not (cluster.run / "supervisor.sock").exists()
