@@ -54,9 +54,6 @@ _STORAGE = "storage.k8s.io/v1"
 _NETWORKING = "networking.k8s.io/v1"
 _AUTHZ = "authorization.k8s.io/v1"
 _AUTHN = "authentication.k8s.io/v1"
-_ADMISSION = "admissionregistration.k8s.io/v1"
-_FLOW = "flowcontrol.apiserver.k8s.io/v1"
-_DRA = "resource.k8s.io/v1"
 _EVENT_FIELDS = (
     "involvedObject.kind",
     "involvedObject.namespace",

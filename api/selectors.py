@@ -68,7 +68,6 @@ class LabelSelector:
         return ",".join(_term(r) for r in self.requirements)
 
 
-EVERYTHING = LabelSelector()
 NOTHING = LabelSelector(nothing=True)
 
 

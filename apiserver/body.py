@@ -74,8 +74,6 @@ def parse(raw: bytes, kind: str) -> tuple[Any, list[str]]:
         return data, _duplicates(data)
     if kind == protobuf.MEDIA_TYPE:
         return protobuf.decode(raw), []
-    if kind == protobuf.MEDIA_TYPE:
-        return protobuf.decode(raw), []
     if kind not in _JSON_TYPES:
         raise errors.UnsupportedMediaType(
             f"the body of the request was in an unknown format - accepted media types include: "

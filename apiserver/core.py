@@ -157,7 +157,7 @@ class Core:
     async def create(self, resource: Resource, obj: Object) -> Object:
         """Store a new object as it is, without admission and validation. Raises AlreadyExists.
 
-        apiVersion, kind, uid, creationTimestamp and generation are filled in when missing.
+        apiVersion, kind, uid and creationTimestamp are filled in when missing.
         """
         meta = {"uid": str(uuid4()), "creationTimestamp": timestamp.now()} | obj["metadata"]
         full = {"kind": resource.kind, "apiVersion": resource.group_version} | obj | {"metadata": meta}

@@ -45,10 +45,6 @@ class Lister:
         """The objects for which the index's function gave `value`. Raises KeyError for an index nobody added."""
         return list(self._indexes[index].get(value, {}).values())
 
-    def index_values(self, index: str) -> Names:
-        """All values of an index."""
-        return list(self._indexes[index])
-
     def add_index(self, name: str, function: IndexFunction) -> None:
         """Keep an index; a name that is there already keeps its function."""
         if name in self._functions:

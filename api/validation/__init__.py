@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from api import kinds
 from api.errors import FieldError
-from api.kinds.base import Model
 from api.types import Object, Resource
 from api.validation import cluster, declared, metadata, pods, services, storage, workloads
 from api.validation.errors import Errors
@@ -105,11 +104,4 @@ def validate_update(resource: Resource, new: Object, old: Object, subresource: s
             own.check(new, errors)
         if own.update is not None:
             own.update(new, old, errors)
-    return list(errors)
-
-
-def validate_body(model: type[Model], obj: Object) -> list[FieldError]:
-    """Every declared rule that the body of a subresource breaks: Scale, Eviction, TokenRequest."""
-    errors = Errors()
-    declared.check(model, obj, errors)
     return list(errors)

@@ -6,7 +6,6 @@ from api.types import Object
 from apiserver.auth.lookup import Freshness, Lookup
 from apiserver.plugins import AdmissionRequest
 
-SYSTEM_PREFIX = "system-"
 USER_MAX = 1_000_000_000
 SYSTEM_CLASSES: dict[str, tuple[int, str]] = {
     "system-cluster-critical": (

@@ -36,10 +36,6 @@ class Attributes:
         """Return `resource` or `resource/subresource`, the form in which rules name it."""
         return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
 
-    def with_user(self, user: User) -> "Attributes":
-        """Return the same question asked for another user."""
-        return replace(self, user=user)
-
     def with_verb(self, verb: str) -> "Attributes":
         """Return the same question with another verb."""
         return replace(self, verb=verb)

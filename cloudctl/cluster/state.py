@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 API_ADDRESS = "10.98.0.1"
-NODE_NETWORK = "10.98.0.0/16"
 FIRST_NODE_ADDRESS = 11
 LOAD_BALANCER_POOL = "10.98.1.0/24"
 SERVICE_NETWORK = "10.96.0.0/16"

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from api import resources as r
-from api.kinds.autoscaling import Scale
 from api.types import Object, Resource
-from api.validation import validate_body, validate_create, validate_update
+from api.validation import validate_create, validate_update
 from tests.unit.api.objects import CONTAINER, GOOD, JOB_TEMPLATE, LABELS, TEMPLATE, changed, container, made, said
 
 
@@ -330,8 +329,3 @@ def test_what_may_not_change_does_not(resource: Resource, old: Object, new: Obje
 )
 def test_what_may_change_does(resource: Resource, old: Object, new: Object) -> None:
     assert changed(resource, old, new) == []
-
-
-def test_bodies_of_subresources_are_checked_by_their_model() -> None:
-    (found,) = validate_body(Scale, {"spec": {"replicas": -1}})
-    assert str(found) == "spec.replicas: Invalid value: -1: must be greater than or equal to 0"

@@ -1,5 +1,6 @@
 """The Node authorizer: a graph of what pods refer to, and a table of questions."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -138,7 +139,7 @@ def test_attachments_are_read_by_their_node() -> None:
     lookup.put(VOLUMEATTACHMENTS, {"metadata": {"name": "a"}, "spec": {"nodeName": "n1"}})
     asked = Attributes(KUBELET, "get", "storage.k8s.io", "v1", "volumeattachments", "", "", "a")
     assert authorizer.authorize(asked).allowed
-    assert not authorizer.authorize(asked.with_user(OTHER)).allowed
+    assert not authorizer.authorize(replace(asked, user=OTHER)).allowed
 
 
 def test_references_end_with_their_last_pod() -> None:

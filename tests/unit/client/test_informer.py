@@ -95,4 +95,3 @@ def test_an_index_follows_changes_and_deletions(informer: Informer) -> None:
     assert informer.lister.by_index("app", "web") == []
     informer.apply("DELETED", pod("a", 3, app="db"))
     assert informer.lister.by_index("app", "db") == []
-    assert informer.lister.index_values("app") == []
