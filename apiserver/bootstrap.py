@@ -21,6 +21,7 @@ from api.resources import (
     ROLES,
     SERVICECIDRS,
 )
+from api.roles import aggregated
 from api.types import Object, Resource
 from apiserver.admission.priority import SYSTEM_CLASSES
 from apiserver.auth import grants
@@ -69,6 +70,27 @@ async def rbac(core: Core) -> None:
     """
     await _together(reconcile_role(core, role.as_object()) for role in grants.ROLES)
     await _together(reconcile_binding(core, grant.as_object()) for grant in grants.GRANTS)
+    await aggregate(core)
+
+
+async def aggregate(core: Core) -> None:
+    """Gather the rules of aggregated roles, so that they are right before a controller runs; it keeps them so.
+
+    Aggregates of aggregates need a round each.
+    """
+    await core.feed.fresh()
+    roles = {str(role["metadata"]["name"]): role for role in core.lookup.list(CLUSTERROLES)}
+    for _ in range(len(roles)):
+        whole = {name: aggregated(role, roles.values()) for name, role in roles.items() if role.get("aggregationRule")}
+        stale = {name: rules for name, rules in whole.items() if rules != (roles[name].get("rules") or [])}
+        if not stale:
+            return
+        await _together(_write_rules(core, name, rules) for name, rules in stale.items())
+        roles |= {name: {**roles[name], "rules": rules} for name, rules in stale.items()}
+
+
+async def _write_rules(core: Core, name: str, rules: list[Object]) -> None:
+    await core.update(CLUSTERROLES, "", name, lambda role: {**role, "rules": rules})
 
 
 async def service_cidr(core: Core) -> None:

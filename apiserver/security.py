@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from api.resources import CLUSTERROLEBINDINGS, CLUSTERROLES, PODS, ROLEBINDINGS, ROLES, SERVICEACCOUNTS, SERVICES
-from api.types import Object, Resource
+from api.types import Object
 from apiserver import bootstrap
 from apiserver.accounts import AccountWaiter
 from apiserver.admission import table as admission
 from apiserver.allocators import ServiceAllocator
 from apiserver.audit import AuditLog
-from apiserver.auth.aggregation import Aggregator
 from apiserver.auth.attributes import Authorizer
 from apiserver.auth.authenticator import Authenticator
 from apiserver.auth.bootstrap_tokens import BootstrapTokens
@@ -20,7 +19,6 @@ from apiserver.auth.jwt_tokens import TokenIssuer, TokenVerifier
 from apiserver.auth.keys import VerifyKey, load_public_keys, load_signing_key
 from apiserver.auth.node import NodeAuthorizer, NodeGraph
 from apiserver.auth.rbac import RbacAuthorizer, RbacIndex
-from apiserver.auth.rules import Rule
 from apiserver.auth.token_file import TokenFile
 from apiserver.auth.union import Authorization, Everyone
 from apiserver.auth.user import User
@@ -129,27 +127,6 @@ def impersonation(authority: Authorizer) -> Callable[[Request], Awaitable[None]]
     return impersonate
 
 
-class _RuleWriter:
-    def __init__(self, core: Core) -> None:
-        self._core = core
-
-    async def write_rules(self, resource: Resource, name: str, rules: list[Rule]) -> None:
-        await self._core.update(resource, "", name, lambda role: {**role, "rules": [dict(rule) for rule in rules]})
-
-
-def aggregation(core: Core) -> Hook:
-    """Return the hook that completes aggregated roles at the start and keeps them so."""
-    aggregator = Aggregator(core.lookup, _RuleWriter(core))
-    core.on_change(CLUSTERROLES, aggregator.observe)
-
-    async def start(core: Core) -> None:
-        await core.feed.fresh()
-        await aggregator.settle()
-        core.spawn(aggregator.run())
-
-    return start
-
-
 def allocation(core: Core) -> tuple[ServiceAllocator, Hook]:
     """Return the allocator of Service addresses and the hook that repairs its books in the background."""
     allocator = ServiceAllocator(core)
@@ -206,7 +183,6 @@ def plugins(core: Core) -> Plugins:
             bootstrap.namespaces,
             bootstrap.priority_classes,
             bootstrap.rbac,
-            aggregation(core),
             bootstrap.service_cidr,
             bootstrap.authentication_config,
             KubernetesService(core, allocator).start,

@@ -5,21 +5,10 @@ Source: the Kubernetes documentation, "Using RBAC: Aggregated ClusterRoles".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from api import meta, resources, selectors
+from api import resources
+from api.roles import aggregated
 from api.types import Object
 from client.controller import Context, Controller
-
-
-def gathered(role: Object, others: Iterable[Object]) -> list[Object]:
-    """The rules of all selected roles, each once, in the order of the roles' names."""
-    rules: list[Object] = []
-    chosen = [selectors.from_object(s) for s in role["aggregationRule"].get("clusterRoleSelectors") or ()]
-    for other in sorted(others, key=meta.name):
-        if meta.name(other) != meta.name(role) and any(s.matches(meta.labels(other)) for s in chosen):
-            rules += [rule for rule in other.get("rules") or () if rule not in rules]
-    return rules
 
 
 class AggregationController(Controller):
@@ -44,6 +33,6 @@ class AggregationController(Controller):
         role = self.roles.get(key)
         if role is None or not role.get("aggregationRule"):
             return
-        rules = gathered(role, self.roles.list())
+        rules = aggregated(role, self.roles.list())
         if rules != (role.get("rules") or []):
             await self.client.update(resources.CLUSTERROLES, {**role, "rules": rules})

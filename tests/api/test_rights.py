@@ -48,26 +48,6 @@ def test_edit_and_view_are_aggregated(api: Api, core: str, namespace: str) -> No
     api.ask("POST", f"{core}/configmaps", configmap("c"), expect=201, headers=AS_ALICE)
 
 
-def test_an_aggregated_role_follows_the_roles_it_selects(api: Api) -> None:
-    suffix = secrets.token_hex(3)
-    label = {f"example.com/{suffix}": "true"}
-    whole = {
-        "metadata": {"name": f"whole-{suffix}"},
-        "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": label}]},
-    }
-    part = {"metadata": {"name": f"part-{suffix}", "labels": label}, "rules": [READ_PODS]}
-    path = f"{RBAC}/clusterroles"
-    api.post(path, whole)
-    with api.watch(path, fieldSelector=f"metadata.name=whole-{suffix}") as watch:
-        watch.take(1)
-        api.post(path, part)
-        event = watch.next()
-        assert event["object"]["rules"] == [READ_PODS]
-        api.delete(f"{path}/part-{suffix}")
-        assert not watch.next()["object"].get("rules")
-    api.delete(f"{path}/whole-{suffix}")
-
-
 @pytest.fixture
 def editor(api: Api, namespace: str) -> Iterator[dict[str, str]]:
     """Headers of a user who administers one namespace."""

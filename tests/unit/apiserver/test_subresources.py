@@ -6,7 +6,6 @@ import pytest
 
 from api.errors import BadRequest, Conflict, Forbidden, InternalError, Invalid, ServiceUnavailable, TooManyRequests
 from api.types import Object
-from apiserver.auth.aggregation import aggregated
 from apiserver.auth.policy import rule
 from apiserver.bootstrap import completed_binding, completed_role
 from apiserver.kubernetes_service import endpoints, slices
@@ -260,13 +259,6 @@ def test_endpoints_of_live_servers() -> None:
 
 def role(name: str, labels: dict[str, str] | None = None, *rules: Any) -> Object:
     return {"metadata": {"name": name, "labels": labels or {}}, "rules": list(rules)}
-
-
-def test_an_aggregated_role_is_the_union_of_what_it_selects() -> None:
-    pods, nodes = rule("get", "core", "pods"), rule("get", "core", "nodes")
-    whole = role("whole", {"x": "y"}) | {"aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"x": "y"}}]}}
-    roles = [whole, role("b", {"x": "y"}, pods), role("a", {"x": "y"}, nodes, pods), role("c", {}, rule("*", "*", "*"))]
-    assert aggregated(whole, roles) == [nodes, pods]
 
 
 def test_default_roles_get_back_what_they_lost_and_keep_what_was_added() -> None:

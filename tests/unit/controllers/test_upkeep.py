@@ -4,7 +4,7 @@ import pytest
 
 from api import meta, resources
 from api.types import Object
-from controllers import aggregation, disruption, namespaces, podgc, quota, table, templates, ttl
+from controllers import disruption, namespaces, podgc, quota, table, templates, ttl
 from controllers.percent import fenceposts, resolve
 from controllers.status import same
 from tests.unit.controllers.objects import NOW, ago, exited, owned, pod
@@ -129,15 +129,6 @@ def test_jobs_expire_after_their_end() -> None:
     job = {"metadata": {}, "spec": {"ttlSecondsAfterFinished": 10}, "status": {"conditions": [ended]}}
     assert ttl.expires_at(job) == NOW
     assert ttl.expires_at({**job, "spec": {}}) is None and ttl.expires_at({**job, "status": {}}) is None
-
-
-def test_rules_are_gathered_once() -> None:
-    def role(name: str, *verbs: str) -> Object:
-        return {"metadata": {"name": name, "labels": {"part": "yes"}}, "rules": [{"verbs": [v]} for v in verbs]}
-
-    whole = role("whole") | {"aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"part": "yes"}}]}}
-    rules = aggregation.gathered(whole, [role("b", "list", "get"), role("a", "get"), whole])
-    assert rules == [{"verbs": ["get"]}, {"verbs": ["list"]}]
 
 
 def test_controllers_are_chosen_by_name() -> None:
