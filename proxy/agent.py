@@ -15,7 +15,8 @@ from api import resources
 from api.meta import key as key_of
 from api.meta import labels, namespace
 from api.types import Object
-from client.clock import RealClock
+from client.backoff import Backoff
+from client.clock import Clock, RealClock, Timer
 from client.command import CommandError, Commands
 from client.informer import InformerFactory
 from client.reflector import Reflector
@@ -26,7 +27,6 @@ from proxy.chains import host_port_rules, service_rules
 from proxy.conntrack import Conntrack, Flow
 from proxy.dns_records import Zone
 from proxy.hostports import HostPort, host_ports
-from proxy.machine import Addresses
 from proxy.nft import Nft
 from proxy.routes import Routes
 from proxy.ruleset import Ruleset
@@ -81,8 +81,11 @@ class _HostPortSink:
 class Agent:
     """Wires informers, table, zone and kernel together."""
 
-    def __init__(self, settings: Settings, client: ApiClient, commands: Commands, nft: Nft) -> None:
+    def __init__(
+        self, settings: Settings, client: ApiClient, commands: Commands, nft: Nft, clock: Clock | None = None
+    ) -> None:
         self._settings, self._client, self._commands = settings, client, commands
+        self._clock = clock or RealClock()
         self.informers = InformerFactory(client)
         self._services = self.informers.informer(resources.SERVICES)
         self._slices = self.informers.informer(resources.ENDPOINTSLICES)
@@ -91,10 +94,12 @@ class Agent:
         self.table = Table()
         self.table.replace("base", base_rules(settings.cluster_cidr))
         self.zone = Zone(settings.cluster_domain, settings.cluster_dns or "0.0.0.0", settings.cluster_cidr)  # noqa: S104
-        self.syncer = Syncer(self.table, nft, RealClock(), self.prepare, self.finish)
+        self.syncer = Syncer(self.table, nft, self._clock, self.prepare, self.finish)
         self._routes, self._conntrack = Routes(commands), Conntrack(commands)
         self._dirty: set[str] = set()
         self._machine_changed = True
+        self._look_backoff = Backoff(first=0.5)
+        self._look_again: Timer | None = None
         self._local: dict[str, list[str]] = {}
         self._ports: dict[str, list[ServicePort]] = {}
         self._flows: set[Flow] = set()
@@ -150,7 +155,7 @@ class Agent:
         """Turn everything marked into table and zone."""
         if self._machine_changed:
             self._machine_changed = False
-            await self._look_at_machine()
+            await self._look_or_try_again()
         dirty, self._dirty = self._dirty, set()
         for key in sorted(dirty):
             self._update(key)
@@ -176,12 +181,23 @@ class Agent:
             self.zone.replace(service, slices)
         self.table.replace(f"service {key}", service_rules(ports, self._settings.cluster_cidr))
 
-    async def _look_at_machine(self) -> None:
+    async def _look_or_try_again(self) -> None:
+        """What cannot be read stays as it was: without addresses every node would count as one of another machine."""
+        if self._look_again is not None:
+            self._look_again.cancel()
+            self._look_again = None
         try:
-            own = await machine.addresses(self._commands)
+            await self._look_at_machine()
         except CommandError as error:
-            self._log.warning("addresses not read", error=str(error))
-            own = Addresses()
+            pause = self._look_backoff.next()
+            self._log.warning("machine not looked at, trying again", error=str(error), seconds=round(pause, 1))
+            self._look_again = self._clock.call_later(pause, self.machine_changed)
+        else:
+            self._look_backoff.reset()
+
+    async def _look_at_machine(self) -> None:
+        """Take in addresses and nodes. Raises CommandError when addresses or routes are not to be read."""
+        own = await machine.addresses(self._commands)
         nodes = self._nodes.lister.list()
         local = machine.local_nodes(nodes, own, self._settings.node)
         if local.keys() != self._local.keys():
@@ -190,10 +206,7 @@ class Agent:
         ips = {ip for ips in local.values() for ip in ips} | ({own.primary} if own.primary else set())
         self.table.replace("nodes", Ruleset(elements={(NODE_IPS, ip): "" for ip in ips}))
         self._follow_pods(local)
-        try:
-            await self._routes.sync(routes.desired(nodes, local))
-        except CommandError as error:
-            self._log.warning("routes not read", error=str(error))
+        await self._routes.sync(routes.desired(nodes, local))
 
     def _follow_pods(self, local: Iterable[str]) -> None:
         """Watch the pods of exactly these nodes."""
