@@ -34,6 +34,7 @@ from controllers.tokens import Signer, TokenController
 from controllers.ttl import TTLController
 from controllers.volumes.attach_detach import AttachDetach
 from controllers.volumes.binder import VolumeBinder
+from controllers.volumes.ephemeral import EphemeralVolumes
 from controllers.volumes.protection import ClaimProtection, VolumeProtection
 
 
@@ -107,6 +108,7 @@ TABLE: dict[str, Factory] = {
     "endpointslice-controller": _plain(EndpointSliceController),
     "endpointslice-mirroring-controller": _plain(EndpointSliceMirroringController),
     "persistentvolume-binder-controller": _plain(VolumeBinder),
+    "ephemeral-volume-controller": _plain(EphemeralVolumes),
     "persistentvolumeclaim-protection-controller": _plain(ClaimProtection),
     "persistentvolume-protection-controller": _plain(VolumeProtection),
     "persistentvolume-attach-detach-controller": _plain(AttachDetach),
