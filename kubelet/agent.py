@@ -21,6 +21,7 @@ from kubelet.engine_feed import EngineFeed
 from kubelet.housekeeping import Housekeeping
 from kubelet.images import Images
 from kubelet.network import BridgeNetwork, NetworkFault
+from kubelet.network_setup import NetworkSetup
 from kubelet.node import NodeReporter, NodeState
 from kubelet.pod_worker import Kit
 from kubelet.pods import Pods
@@ -74,6 +75,9 @@ class Agent:
         self.statuses = StatusManager(client, self._clock)
         self.sandboxes = Sandboxes(self.runtime, self.network, self.store, settings)
         self.images = Images(self.runtime)
+        self._network_setup = NetworkSetup(
+            self.network, self._clock, self._addresses, self._network_made, self._reporter.changed
+        )
         self._feed = EngineFeed(self.runtime, self.store, self._clock, self._engine_connected, self._engine_lost)
         self._mirrors = Mirrors(client, self._clock, lambda: self._node_cache)
         self.kit = self._kit()
@@ -122,6 +126,7 @@ class Agent:
                 ):
                     tasks.create_task(work, name=name)
         finally:
+            await self._network_setup.close()
             await self.pods.close()
             await self.statuses.close()
             await self.references.close()
@@ -188,17 +193,13 @@ class Agent:
         self._node_cache = node
         self._reporter.seen(node)
         cidr = node["spec"].get("podCIDR") or ""
-        if cidr and not self.network.ready:
-            self._configuring = asyncio.create_task(self._configure(cidr), name="network")
+        if cidr:
+            self._network_setup.want(cidr)
 
-    async def _configure(self, cidr: str) -> None:
-        used = [a for s in self.store.all() if s.is_sandbox and (a := s.labels.get(POD_IP))]
-        try:
-            await self.network.configure(cidr, used)
-        except NetworkFault as error:
-            self._log.error("pod network not made", error=str(error))
-            self._state.problems = [f"network: {error}"]
-            return
+    def _addresses(self) -> list[str]:
+        return [a for s in self.store.all() if s.is_sandbox and (a := s.labels.get(POD_IP))]
+
+    async def _network_made(self) -> None:
         await self._adopt()
         self.pods.wake_all()
         self._reporter.changed()
@@ -208,7 +209,10 @@ class Agent:
         if self._state.engine is None:
             problems.append("container runtime is down")
         if not self.network.ready:
-            problems.append("container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady")
+            why = f" message:{self._network_setup.problem}" if self._network_setup.problem else ""
+            problems.append(
+                f"container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady{why}"
+            )
         self._state.problems = problems
         in_use: set[str] = set()
         for worker in self.pods.workers():

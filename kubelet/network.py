@@ -133,11 +133,15 @@ class BridgeNetwork:
 
     async def attach(self, sandbox_id: str, pid: int, address: str) -> None:
         pool, veth = self._need_pool(), veth_name(sandbox_id)
-        outside = []
-        if not (_SYSFS / veth).exists():
-            outside.append(f"link add {veth} mtu {_MTU} type veth peer name eth0 mtu {_MTU} netns {pid}")
-        outside += [f"link set {veth} master {self.bridge} up", f"link set dev {veth} type bridge_slave hairpin on"]
-        await self._ip(outside)
+        pair = f"link add {veth} mtu {_MTU} type veth peer name eth0 mtu {_MTU} netns {pid}"
+        join = [f"link set {veth} master {self.bridge} up", f"link set dev {veth} type bridge_slave hairpin on"]
+        try:
+            await self._ip(join if self.is_attached(sandbox_id) else [pair, *join])
+        except NetworkFault:
+            # An earlier life's ip(8) may have been at it a moment ago.
+            if not self.is_attached(sandbox_id):
+                raise
+            await self._ip(join)
         await self._ip(
             [
                 "link set lo up",
