@@ -84,7 +84,7 @@ async def test_a_claim_made_behind_the_caches_back_is_looked_at_again() -> None:
 async def test_pods_that_are_leaving_get_no_claims() -> None:
     rig = Rig()
     async with rig.running(EphemeralVolumes):
-        leaving = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x/y"]}
+        leaving: dict[str, Any] = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x/y"]}
         rig.api.put(PODS, pod("a", **leaving))
         await rig.settle()
         assert claims(rig) == []
