@@ -8,6 +8,14 @@ from api import quantity
 from api.meta import get_condition
 from api.types import Object
 
+MIRROR = "kubernetes.io/config.mirror"
+"""The annotation of a pod that only shows a static pod of its node."""
+
+
+def is_mirror(pod: Object) -> bool:
+    """Whether an API pod only shows a static one, which its kubelet runs from a file."""
+    return MIRROR in (pod["metadata"].get("annotations") or {})
+
 
 def is_ready(pod: Object) -> bool:
     """Whether the condition Ready is True."""

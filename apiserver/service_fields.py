@@ -4,16 +4,12 @@ Source: Kubernetes, Service API reference, "ipFamilies", "ipFamilyPolicy", and w
 """
 
 from api.errors import FieldError
+from api.services import is_headless
 from api.types import Object
 
 ADDRESSLESS = frozenset({"", "None"})
 NODE_PORT_TYPES = ("NodePort", "LoadBalancer")
 SINGLE, PREFER_DUAL, REQUIRE_DUAL = "SingleStack", "PreferDualStack", "RequireDualStack"
-
-
-def is_headless(service: Object) -> bool:
-    """Tell whether a Service has no address by wish."""
-    return bool(service["spec"].get("clusterIP") == "None")
 
 
 def family_errors(service: Object) -> list[FieldError]:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import structlog
 
+from api.pods import is_mirror
 from api.types import Object
 from kubelet import admission
 from kubelet.pod_worker import Kit, PodWorker
 from kubelet.runtime import GRACE, POD_NAME, POD_NAMESPACE, ContainerState
-from kubelet.static_pods import Mirrors, is_mirror
+from kubelet.static_pods import Mirrors
 from kubelet.volumes.paths import pod_dirs
 
 

@@ -18,13 +18,13 @@ import yaml
 
 from api import resources, timestamp
 from api.errors import AlreadyExists, ApiError, NotFound
+from api.pods import MIRROR
 from api.types import Object
 from client.backoff import Backoff
 from client.clock import Clock
 from client.rest import ApiClient
 from kubelet.inotify import FolderWatch
 
-MIRROR = "kubernetes.io/config.mirror"
 HASH = "kubernetes.io/config.hash"
 SOURCE = "kubernetes.io/config.source"
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -37,11 +37,6 @@ _DEFAULTS: Object = {
     "schedulerName": "default-scheduler",
     "securityContext": {},
 }
-
-
-def is_mirror(pod: Object) -> bool:
-    """Whether an API pod only shows a static one."""
-    return MIRROR in (pod["metadata"].get("annotations") or {})
 
 
 def static_pod(manifest: Object, node: str, path: str) -> Object:

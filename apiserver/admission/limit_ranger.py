@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from api import errors, pods, quantity, quota
+from api.pods import is_mirror
 from api.resources import LIMITRANGES, PERSISTENTVOLUMECLAIMS, PODS
 from api.types import Object
-from apiserver.admission.podspec import containers, is_mirror
+from apiserver.admission.podspec import containers
 from apiserver.auth.lookup import Lookup
 from apiserver.plugins import AdmissionRequest
 

@@ -4,9 +4,9 @@ Source: Kubernetes, "Admission Control", NodeRestriction.
 """
 
 from api import errors
+from api.pods import is_mirror
 from api.resources import CSINODES, LEASES, NODES, PERSISTENTVOLUMECLAIMS, PODS, SERVICEACCOUNTS
 from api.types import Object
-from apiserver.admission.podspec import is_mirror
 from apiserver.auth.lookup import Lookup
 from apiserver.auth.user import NODES as NODES_GROUP
 from apiserver.auth.user import node_of

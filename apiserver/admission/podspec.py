@@ -5,18 +5,12 @@ from collections.abc import Iterator
 from api.types import Object, Resource
 
 CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
-MIRROR = "kubernetes.io/config.mirror"
 
 
 def containers(spec: Object, lists: tuple[str, ...] = CONTAINER_LISTS) -> Iterator[Object]:
     """Yield the containers of a pod spec: init, ordinary, ephemeral."""
     for field in lists:
         yield from spec.get(field) or ()
-
-
-def is_mirror(pod: Object) -> bool:
-    """Tell whether a pod mirrors a static pod of a kubelet."""
-    return MIRROR in (pod["metadata"].get("annotations") or {})
 
 
 def template_of(resource: Resource, obj: Object) -> tuple[Object, Object] | None:

@@ -7,9 +7,10 @@ import secrets
 from typing import Protocol
 
 from api import errors
+from api.pods import is_mirror
 from api.resources import PODS, SERVICEACCOUNTS
 from api.types import Object
-from apiserver.admission.podspec import containers, is_mirror
+from apiserver.admission.podspec import containers
 from apiserver.auth.lookup import Lookup, Waiter
 from apiserver.plugins import AdmissionRequest
 

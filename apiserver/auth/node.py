@@ -7,6 +7,7 @@ pod events; claim -> volume -> secret is followed when asked for.
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from api.pods import is_mirror
 from api.resources import PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES, VOLUMEATTACHMENTS
 from api.types import Object
 from apiserver.auth.attributes import NO_OPINION, Attributes, Decision, Verdict
@@ -26,7 +27,6 @@ Ref = tuple[str, str, str]
 """(plural, namespace, name) of an object a pod refers to."""
 
 LEASE_NAMESPACE = "kube-node-lease"
-MIRROR = "kubernetes.io/config.mirror"
 ALLOWED = Decision(Verdict.ALLOW)
 _CSI_SECRETS = (
     "controllerPublishSecretRef",
@@ -80,7 +80,7 @@ def _volume_refs(pod: Object) -> Iterator[tuple[str, str]]:
 def pod_refs(pod: Object) -> frozenset[Ref]:
     """Return all objects a pod's node may read for its sake; none for a mirror pod, which the node itself created."""
     meta, spec = pod["metadata"], pod["spec"]
-    if MIRROR in (meta.get("annotations") or {}):
+    if is_mirror(pod):
         return frozenset()
     namespace = meta["namespace"]
     found = {(kind, namespace, name) for kind, name in (*_container_refs(pod), *_volume_refs(pod)) if name}

@@ -10,9 +10,8 @@ import typer
 
 from api import resources
 from api.errors import ApiError, NotFound, TooManyRequests
-from api.meta import annotations as annotations_of
 from api.meta import controller_of, is_deleting
-from api.pods import is_terminal
+from api.pods import is_mirror, is_terminal
 from api.types import Object
 from cloudctl import lists, wait, writes
 from cloudctl.app import Verb, family
@@ -25,7 +24,6 @@ from cloudctl.session import Session, execute
 cli = family()
 
 _RETRY_SECONDS = 5.0
-_MIRROR = "kubernetes.io/config.mirror"
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def _leaving(session: Session, pods: list[Object], rules: Rules, node: str) -> l
     for pod in pods:
         name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         owner = controller_of(pod)
-        if _MIRROR in annotations_of(pod):
+        if is_mirror(pod):
             continue
         if owner and owner["kind"] == "DaemonSet" and not is_terminal(pod):
             if rules.ignore_daemon_sets:

@@ -8,9 +8,8 @@ from api.meta import is_deleting, name
 from api.types import Object
 from client.controller import Context, Controller
 from controllers.cloud.provider import CloudError, Disks
+from controllers.volumes.names import is_shared, volume_of
 from controllers.volumes.protection import with_finalizer, without_finalizer
-
-_SHARED = {"ReadWriteMany", "ReadOnlyMany"}
 
 
 def finalizer_of(driver: str) -> str:
@@ -28,7 +27,7 @@ class Attacher(Controller):
         super().__init__(ctx)
         attachments = ctx.informers.informer(resources.VOLUMEATTACHMENTS)
         volumes = ctx.informers.informer(resources.PERSISTENTVOLUMES)
-        attachments.add_index("volume", lambda a: (_volume_of(a),))
+        attachments.add_index("volume", lambda a: (volume_of(a),))
         self.attachments, self.volumes, self.disks = attachments.lister, volumes.lister, disks
         self.finalizer = finalizer_of(disks.driver)
         attachments.add_handler(self._on_attachment, lambda _, new: self._on_attachment(new), self._on_gone)
@@ -40,8 +39,8 @@ class Attacher(Controller):
 
     def _on_gone(self, attachment: Object) -> None:
         if attachment["spec"]["attacher"] == self.disks.driver:
-            self.queue.add(f"volume:{_volume_of(attachment)}")
-            for other in self.attachments.by_index("volume", _volume_of(attachment)):
+            self.queue.add(f"volume:{volume_of(attachment)}")
+            for other in self.attachments.by_index("volume", volume_of(attachment)):
                 self.queue.add(name(other))
 
     def _on_volume(self, volume: Object) -> None:
@@ -68,16 +67,16 @@ class Attacher(Controller):
         """Also run for what is attached: after a reboot the device is another one, or none."""
         if changed := with_finalizer(attachment, self.finalizer):
             attachment = await self.client.update(resources.VOLUMEATTACHMENTS, changed)
-        volume = self.volumes.get(_volume_of(attachment))
+        volume = self.volumes.get(volume_of(attachment))
         if volume is None:
-            await self._report(attachment, attachError=f"volume {_volume_of(attachment)} does not exist")
+            await self._report(attachment, attachError=f"volume {volume_of(attachment)} does not exist")
             return
         if is_deleting(volume):
             await self._report(attachment, attachError=f"volume {name(volume)} is being deleted")
             return
         if changed := with_finalizer(volume, self.finalizer):
             volume = await self.client.update(resources.PERSISTENTVOLUMES, changed)
-        shared = bool(_SHARED & set(volume["spec"].get("accessModes") or ()))
+        shared = is_shared(volume)
         try:
             handle = volume["spec"]["csi"]["volumeHandle"]
             device = await self.disks.attach(handle, attachment["spec"]["nodeName"], shared=shared)
@@ -94,9 +93,9 @@ class Attacher(Controller):
     async def _detach(self, key: str, attachment: Object) -> None:
         if self.finalizer not in (attachment["metadata"].get("finalizers") or ()):
             return
-        volume = self.volumes.get(_volume_of(attachment))
+        volume = self.volumes.get(volume_of(attachment))
         # A volume's disk has the volume's name: both come from the provisioner.
-        handle = volume["spec"]["csi"]["volumeHandle"] if volume else _volume_of(attachment)
+        handle = volume["spec"]["csi"]["volumeHandle"] if volume else volume_of(attachment)
         try:
             await self.disks.detach(handle, attachment["spec"]["nodeName"])
         except CloudError as error:
@@ -125,7 +124,3 @@ class Attacher(Controller):
             status[kind] = {"time": timestamp.now(), "message": message}
         self.log.warning("not done", attachment=meta.name(attachment), **errors)
         await self.client.update(resources.VOLUMEATTACHMENTS, {**attachment, "status": status}, subresource="status")
-
-
-def _volume_of(attachment: Object) -> str:
-    return str(attachment["spec"]["source"].get("persistentVolumeName") or "")

@@ -17,6 +17,7 @@ from controllers.volumes.names import (
     PROVISIONER,
     PROVISIONER_BETA,
     SELECTED_NODE,
+    SHARED,
     WAIT,
     class_of,
     requested,
@@ -25,13 +26,12 @@ from controllers.volumes.protection import without_finalizer
 
 FINALIZER = "external-provisioner.volume.kubernetes.io/finalizer"
 _CLAIM, _VOLUME = "claim:", "volume:"
-_UNSUPPORTED_MODES = {"ReadWriteMany", "ReadOnlyMany"}
 
 
 def objection(claim: Object) -> str:
     """Why we cannot serve the claim; empty when we can. Pure."""
     spec = claim["spec"]
-    modes = _UNSUPPORTED_MODES & set(spec.get("accessModes") or ())
+    modes = SHARED & set(spec.get("accessModes") or ())
     if modes and spec.get("volumeMode") != "Block":
         return f"access mode {sorted(modes)[0]} needs a file system that several nodes share; a disk has none"
     if spec.get("dataSource") or spec.get("dataSourceRef"):

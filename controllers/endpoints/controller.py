@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api import meta, resources
 from api.errors import AlreadyExists, Forbidden, NotFound
+from api.services import is_headless
 from api.types import Object
 from client.controller import Context
 from controllers.endpoints import members, subsets
@@ -122,4 +123,4 @@ class EndpointSliceController(ServiceController):
         reserved = (SERVICE_NAME, MANAGED_BY, subsets.HEADLESS)
         labels = {k: v for k, v in meta.labels(service).items() if k not in reserved}
         labels |= {SERVICE_NAME: meta.name(service), MANAGED_BY: _SLICE_MANAGER}
-        return labels | {subsets.HEADLESS: ""} if members.is_headless(service) else labels
+        return labels | {subsets.HEADLESS: ""} if is_headless(service) else labels

@@ -26,11 +26,6 @@ def has_endpoints(service: Object) -> bool:
     return bool(service["spec"].get("selector")) and service["spec"].get("type") != "ExternalName"
 
 
-def is_headless(service: Object) -> bool:
-    """Whether the Service has no address of its own (`clusterIP: None`)."""
-    return bool(service["spec"].get("clusterIP") == "None")
-
-
 def families(service: Object) -> list[str]:
     """`IPv4`, `IPv6` or both, the primary one first."""
     given = service["spec"].get("ipFamilies")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from api import meta
+from api.services import is_headless
 from api.types import Object
 from controllers.endpoints.members import (
     address_of,
     belongs,
     families,
     hostname_of,
-    is_headless,
     ports_of,
     reference,
 )

@@ -15,12 +15,12 @@ from api.errors import AlreadyExists, NotFound
 from api.meta import get_condition, is_deleting, key, name
 from api.pods import is_terminal
 from api.types import Object
+from api.volumes import attachment_name, unique_name
 from client.controller import Context, Controller
-from controllers.volumes.names import attachment_name, claim_keys, unique_name
+from controllers.volumes.names import claim_keys, is_shared, volume_of
 
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 FORCE_DETACH_SECONDS = 360.0
-_SHARED = {"ReadWriteMany", "ReadOnlyMany"}
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ def plan(volume: Object, needed: Iterable[str], attachments: Iterable[Object], n
         node = nodes.get(where)
         # Without the node there is nobody who could still use the volume.
         (result.waiting if node is not None and _in_use(node, volume) else result.detach).append(attachment)
-    shared = bool(_SHARED & set(volume["spec"].get("accessModes") or ()))
+    shared = is_shared(volume)
     for where in needed:
         if where in held or where not in nodes:
             continue
@@ -76,7 +76,7 @@ class AttachDetach(Controller):
         attachments = ctx.informers.informer(resources.VOLUMEATTACHMENTS)
         drivers = ctx.informers.informer(resources.CSIDRIVERS)
         pods.add_index("claim", claim_keys)
-        attachments.add_index("volume", lambda a: (_volume_of(a),))
+        attachments.add_index("volume", lambda a: (volume_of(a),))
         attachments.add_index("node", lambda a: (a["spec"]["nodeName"],))
         self.pods, self.claims, self.volumes = pods.lister, claims.lister, volumes.lister
         self.nodes, self.attachments, self.drivers = nodes.lister, attachments.lister, drivers.lister
@@ -101,7 +101,7 @@ class AttachDetach(Controller):
             self.queue.add(volume)
 
     def _on_attachment(self, attachment: Object) -> None:
-        self.queue.add(_volume_of(attachment))
+        self.queue.add(volume_of(attachment))
 
     def _on_node(self, node: Object) -> None:
         for attachment in self.attachments.by_index("node", name(node)):
@@ -155,7 +155,7 @@ class AttachDetach(Controller):
         since = self._waiting_since.setdefault(name(attachment), self.clock.now())
         left = FORCE_DETACH_SECONDS - (self.clock.now() - since)
         if left > 0:
-            self.queue.add_after(_volume_of(attachment), left)
+            self.queue.add_after(volume_of(attachment), left)
             return False
         node = self.nodes.get(attachment["spec"]["nodeName"])
         ready = get_condition(node, "Ready") if node else None
@@ -178,7 +178,7 @@ class AttachDetach(Controller):
             await self.client.delete(resources.VOLUMEATTACHMENTS, name(attachment), uid=attachment["metadata"]["uid"])
         except NotFound:
             return
-        self.log.info("detaching", volume=_volume_of(attachment), node=attachment["spec"]["nodeName"])
+        self.log.info("detaching", volume=volume_of(attachment), node=attachment["spec"]["nodeName"])
 
     async def _report(self, node_name: str) -> None:
         """List what is attached in the node's status: a kubelet mounts nothing that is not listed there."""
@@ -187,7 +187,7 @@ class AttachDetach(Controller):
             return
         attached = []
         for attachment in self.attachments.by_index("node", node_name):
-            volume = self.volumes.get(_volume_of(attachment))
+            volume = self.volumes.get(volume_of(attachment))
             status = attachment.get("status") or {}
             if volume is not None and status.get("attached"):
                 path = (status.get("attachmentMetadata") or {}).get("devicePath", "")
@@ -196,10 +196,6 @@ class AttachDetach(Controller):
         if attached != ((node.get("status") or {}).get("volumesAttached") or []):
             patch = {"status": {"volumesAttached": attached or None}}
             await self.client.patch(resources.NODES, node_name, patch, subresource="status")
-
-
-def _volume_of(attachment: Object) -> str:
-    return str(attachment["spec"]["source"].get("persistentVolumeName") or "")
 
 
 def _placed(pod: Object) -> tuple[str, bool]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 from api import meta
 from api.meta import name, namespace, uid
 from api.quantity import value
 from api.types import Object
+from api.volumes import claim_name
 
 BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
@@ -19,6 +19,8 @@ SELECTED_NODE = "volume.kubernetes.io/selected-node"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 WAIT = "WaitForFirstConsumer"
+SHARED = frozenset({"ReadWriteMany", "ReadOnlyMany"})
+"""The access modes with which several nodes use a volume at once."""
 _CLASS_BETA = "volume.beta.kubernetes.io/storage-class"
 
 
@@ -45,10 +47,8 @@ def requested(claim: Object) -> int:
 def claims_of(pod: Object) -> Iterator[str]:
     """The names of the claims a pod uses; that of a generic ephemeral volume is made of the pod's and the volume's."""
     for volume in (pod.get("spec") or {}).get("volumes") or ():
-        if claim := volume.get("persistentVolumeClaim"):
-            yield claim["claimName"]
-        elif "ephemeral" in volume:
-            yield f"{name(pod)}-{volume['name']}"
+        if claim := claim_name(pod, volume):
+            yield claim
 
 
 def claim_keys(pod: Object) -> list[str]:
@@ -64,12 +64,11 @@ def is_claimed_by(volume: Object, claim: Object) -> bool:
     return ref.get("uid") in (None, "", uid(claim))
 
 
-def attachment_name(driver: str, handle: str, node: str) -> str:
-    """The VolumeAttachment of a volume on a node."""
-    return f"csi-{hashlib.sha256(f'{handle}{driver}{node}'.encode()).hexdigest()}"
+def volume_of(attachment: Object) -> str:
+    """The name of the PersistentVolume an attachment is for."""
+    return str(attachment["spec"]["source"].get("persistentVolumeName") or "")
 
 
-def unique_name(volume: Object) -> str:
-    """The name under which a node's status lists the volume; empty when it is not attached by anybody."""
-    csi = volume["spec"].get("csi")
-    return f"kubernetes.io/csi/{csi['driver']}^{csi['volumeHandle']}" if csi else ""
+def is_shared(volume: Object) -> bool:
+    """Whether several nodes may use the volume at once."""
+    return bool(SHARED & set(volume["spec"].get("accessModes") or ()))

@@ -14,6 +14,7 @@ from pathlib import Path
 from api import quantity, resources
 from api.errors import ApiError
 from api.types import Object
+from api.volumes import claim_name
 from client.command import Commands
 from kubelet.environment import Lookup
 from kubelet.references import Reference, References
@@ -21,7 +22,7 @@ from kubelet.resources import Capacity
 from kubelet.volumes import hostpath, mounts, ownership, payload, writer
 from kubelet.volumes.paths import PodPaths
 from kubelet.volumes.payload import VolumeFault
-from kubelet.volumes.persistent import Claims, Disks, Located, claim_name
+from kubelet.volumes.persistent import Claims, Disks, Located
 from kubelet.volumes.tokens import Tokens
 
 Announce = Callable[[str], Awaitable[None]]

@@ -8,12 +8,12 @@ device on this node. It is formatted only if blkid(8) finds nothing on it, and m
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from api import resources
 from api.types import Object
+from api.volumes import attachment_name, claim_name, unique_name
 from client.command import CommandError, Commands
 from kubelet.references import Reference, References
 from kubelet.volumes import mounts
@@ -35,23 +35,6 @@ class Located:
     read_only: bool = False
     unique_name: str = ""
     """The entry of `node.status.volumesInUse` for a volume that is attached."""
-
-
-def attachment_name(driver: str, handle: str, node: str) -> str:
-    """The VolumeAttachment's name, as Kubernetes' attach/detach controller makes it."""
-    return "csi-" + hashlib.sha256(f"{handle}{driver}{node}".encode()).hexdigest()
-
-
-def unique_name(driver: str, handle: str) -> str:
-    """The entry of `node.status.volumesInUse`."""
-    return f"kubernetes.io/csi/{driver}^{handle}"
-
-
-def claim_name(pod: Object, volume: Object) -> str:
-    """The claim a volume uses, empty for none; a generic ephemeral volume's claim has the pod's name in it."""
-    if claim := volume.get("persistentVolumeClaim"):
-        return str(claim["claimName"])
-    return f"{pod['metadata']['name']}-{volume['name']}" if volume.get("ephemeral") is not None else ""
 
 
 class Claims:
@@ -100,9 +83,8 @@ class Claims:
         for volume in pod["spec"].get("volumes") or ():
             name = claim_name(pod, volume)
             found = self._volume(pod, name) if name else None
-            csi = (found or {}).get("spec", {}).get("csi")
-            if csi:
-                names.add(unique_name(csi["driver"], csi["volumeHandle"]))
+            if found and (listed := unique_name(found)):
+                names.add(listed)
         return names
 
     def locate(self, pod: Object, volume: Object) -> Located:
@@ -144,7 +126,7 @@ class Claims:
             raise VolumeFault(f'the attachment of volume "{name}" names no device')
         return Located(
             name, device=device, filesystem=csi.get("fsType") or "ext4", block=block,
-            read_only=read_only or bool(csi.get("readOnly")), unique_name=unique_name(csi["driver"], csi["volumeHandle"]),
+            read_only=read_only or bool(csi.get("readOnly")), unique_name=unique_name(volume),
         )  # fmt: skip
 
 

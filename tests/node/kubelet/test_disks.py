@@ -10,8 +10,9 @@ import pytest
 
 from api import resources
 from api.types import Object
+from api.volumes import attachment_name
 from kubelet.volumes.mounts import mounted
-from kubelet.volumes.persistent import DRIVER, attachment_name
+from kubelet.volumes.persistent import DRIVER
 from tests.node.kubelet.lab import Kubelet, Space, condition, pod
 
 

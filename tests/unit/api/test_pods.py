@@ -49,3 +49,8 @@ def test_overhead_comes_on_top() -> None:
 )
 def test_the_quality_of_service_follows_from_requests_and_limits(resources: dict[str, Any], expected: str) -> None:
     assert pods.qos_class({"spec": {"containers": [{"name": "c", "resources": resources}]}}) == expected
+
+
+def test_a_mirror_pod_is_known_by_its_annotation() -> None:
+    assert pods.is_mirror({"metadata": {"annotations": {"kubernetes.io/config.mirror": "hash"}}})
+    assert not pods.is_mirror({"metadata": {}}) and not pods.is_mirror({"metadata": {"annotations": None}})

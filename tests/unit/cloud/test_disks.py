@@ -10,13 +10,13 @@ import pytest
 
 from api import resources
 from api.types import Object
+from api.volumes import attachment_name
 from controllers.cloud.attacher import Attacher
 from controllers.cloud.local.disks import LocalDisks
 from controllers.cloud.provider import CloudError, DiskBusy
 from controllers.cloud.provisioner import Provisioner, objection, quantity_of
 from controllers.volumes.attach_detach import FORCE_DETACH_SECONDS, AttachDetach, plan
 from controllers.volumes.binder import VolumeBinder
-from controllers.volumes.names import attachment_name
 from controllers.volumes.protection import ClaimProtection, VolumeProtection
 from tests.unit.cloud.fakeapi import Rig
 from tests.unit.cloud.fakes import FakeLoops
