@@ -15,6 +15,7 @@ from client.controller import Context, Controller
 from controllers import ownership
 from controllers.percent import resolve
 from controllers.podstate import is_ready, wall
+from controllers.scale import replicas_wanted
 from controllers.status import write_status
 
 _DELETION_SECONDS = 120
@@ -155,8 +156,7 @@ class DisruptionController(Controller):
         for pod in pods:
             owner = self._scaled_owner(pod)
             if owner is not None:
-                wanted = owner["spec"].get("replicas")
-                scales[meta.uid(owner)] = 1 if wanted is None else int(wanted)
+                scales[meta.uid(owner)] = replicas_wanted(owner)
         return sum(scales.values())
 
     def _scaled_owner(self, obj: Object) -> Object | None:

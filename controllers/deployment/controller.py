@@ -14,9 +14,10 @@ from client.controller import Context, Controller
 from controllers import ownership
 from controllers.deployment import scaling, status
 from controllers.deployment import sets as rs_sets
-from controllers.deployment.sets import DESIRED, REVISION, Sets, replicas
+from controllers.deployment.sets import DESIRED, REVISION, Sets
 from controllers.podcontrol import namespace_terminating
 from controllers.podstate import is_terminal, wall
+from controllers.scale import replicas_wanted
 from controllers.status import write_status
 from controllers.templates import fingerprint, same_template
 
@@ -109,7 +110,7 @@ class DeploymentController(Controller):
 
     @staticmethod
     def _was_scaled(deployment: Object, sets: Sets) -> bool:
-        wanted = str(replicas(deployment))
+        wanted = str(replicas_wanted(deployment))
         noted = (meta.annotations(rs).get(DESIRED) for rs in rs_sets.active(sets.all))
         return any(text is not None and text != wanted for text in noted)
 
@@ -133,8 +134,8 @@ class DeploymentController(Controller):
             await self._report(deployment, sets)
             return
         deployment, sets = await self._ensure_new(deployment, sets)
-        if sets.new is not None and replicas(sets.new) != replicas(deployment):
-            await self._scale(deployment, sets.new, replicas(deployment))
+        if sets.new is not None and replicas_wanted(sets.new) != replicas_wanted(deployment):
+            await self._scale(deployment, sets.new, replicas_wanted(deployment))
         await self._finish(deployment, sets)
 
     def _old_pods_run(self, sets: Sets) -> bool:
@@ -153,7 +154,7 @@ class DeploymentController(Controller):
             await self._scale(deployment, rs, size)
 
     async def _scale(self, deployment: Object, rs: Object, size: int) -> None:
-        present = replicas(rs)
+        present = replicas_wanted(rs)
         wanted = rs_sets.with_annotations(rs, rs_sets.size_annotations(deployment))
         if present == size and wanted is rs:
             return

@@ -17,19 +17,19 @@ from controllers.deployment.sets import (
     active,
     age_key,
     bounds,
-    replicas,
     reported,
     strategy,
     total,
     total_reported,
 )
+from controllers.scale import replicas_wanted
 
 Size = tuple[Object, int]
 
 
 def new_size(deployment: Object, sets: Sets, present: int) -> int:
     """What the new ReplicaSet, which now asks for `present`, may ask for without exceeding maxSurge."""
-    wanted = replicas(deployment)
+    wanted = replicas_wanted(deployment)
     if strategy(deployment) != "RollingUpdate":
         return wanted
     room = wanted + bounds(deployment)[0] - total(sets.all)
@@ -42,7 +42,7 @@ def scale_new(deployment: Object, sets: Sets) -> list[Size]:
     """First half of a rolling step: move the new ReplicaSet towards the wanted size."""
     if sets.new is None:
         return []
-    present, wanted = replicas(sets.new), replicas(deployment)
+    present, wanted = replicas_wanted(sets.new), replicas_wanted(deployment)
     if present == wanted:
         return []
     size = wanted if present > wanted else new_size(deployment, sets, present)
@@ -54,22 +54,22 @@ def scale_old(deployment: Object, sets: Sets) -> list[Size]:
     old = sets.active_old
     if not old:
         return []
-    least = replicas(deployment) - bounds(deployment)[1]
+    least = replicas_wanted(deployment) - bounds(deployment)[1]
     new_unavailable = 0
     if sets.new is not None:
-        new_unavailable = replicas(sets.new) - reported(sets.new, "availableReplicas")
+        new_unavailable = replicas_wanted(sets.new) - reported(sets.new, "availableReplicas")
     spare = total(sets.all) - least - new_unavailable
     if spare <= 0:
         return []
-    sizes = {meta.uid(rs): replicas(rs) for rs in old}
+    sizes = {meta.uid(rs): replicas_wanted(rs) for rs in old}
     _drop_unhealthy(old, sizes, spare)
     _drop_healthy(old, sizes, total_reported(sets.all, "availableReplicas") - least)
-    return [(rs, sizes[meta.uid(rs)]) for rs in old if sizes[meta.uid(rs)] != replicas(rs)]
+    return [(rs, sizes[meta.uid(rs)]) for rs in old if sizes[meta.uid(rs)] != replicas_wanted(rs)]
 
 
 def _drop_unhealthy(old: Sequence[Object], sizes: dict[str, int], spare: int) -> None:
     for rs in old:
-        unhealthy = replicas(rs) - reported(rs, "availableReplicas")
+        unhealthy = replicas_wanted(rs) - reported(rs, "availableReplicas")
         drop = max(0, min(spare, unhealthy))
         sizes[meta.uid(rs)] -= drop
         spare -= drop
@@ -89,7 +89,7 @@ def proportional(deployment: Object, sets: Sets) -> list[Size]:
 
     The sizes of all active ReplicaSets are returned, changed or not, because each must note the new bounds.
     """
-    wanted = replicas(deployment)
+    wanted = replicas_wanted(deployment)
     only = _active_or_latest(sets)
     if only is not None:
         return [(only, wanted)]
@@ -104,7 +104,7 @@ def proportional(deployment: Object, sets: Sets) -> list[Size]:
         rows.sort(key=age_key, reverse=True)
     else:  # the largest first, of equals the oldest
         rows.sort(key=age_key)
-    rows.sort(key=replicas, reverse=True)
+    rows.sort(key=replicas_wanted, reverse=True)
     return _shares(deployment, rows, change)
 
 
@@ -116,7 +116,7 @@ def _shares(deployment: Object, rows: Sequence[Object], change: int) -> list[Siz
             share = _fraction(deployment, rs)
             share = min(share, change - given) if change > 0 else max(share, change - given)
         given += share
-        sizes.append(replicas(rs) + share)
+        sizes.append(replicas_wanted(rs) + share)
     if rows and change:
         sizes[0] = max(0, sizes[0] + change - given)  # what rounding left over
     return list(zip(rows, sizes, strict=True))
@@ -124,12 +124,12 @@ def _shares(deployment: Object, rows: Sequence[Object], change: int) -> list[Siz
 
 def _fraction(deployment: Object, rs: Object) -> int:
     """How much the ReplicaSet grows (or shrinks) if it keeps its part of the Deployment's upper bound."""
-    if replicas(deployment) == 0:
-        return -replicas(rs)
-    now = replicas(deployment) + bounds(deployment)[0]
+    if replicas_wanted(deployment) == 0:
+        return -replicas_wanted(rs)
+    now = replicas_wanted(deployment) + bounds(deployment)[0]
     noted = meta.annotations(rs).get(MAX, "")
     before = int(noted) if noted.isdigit() and int(noted) > 0 else reported(deployment, "replicas") or now
-    return math.floor(replicas(rs) * now / before + 0.5) - replicas(rs)
+    return math.floor(replicas_wanted(rs) * now / before + 0.5) - replicas_wanted(rs)
 
 
 def _active_or_latest(sets: Sets) -> Object | None:
@@ -145,6 +145,6 @@ def _saturated(deployment: Object, rs: Object | None) -> bool:
     """Whether the new ReplicaSet carries the whole Deployment, available and noted as such."""
     if rs is None:
         return False
-    wanted = replicas(deployment)
+    wanted = replicas_wanted(deployment)
     noted = meta.annotations(rs).get("deployment.kubernetes.io/desired-replicas")
-    return replicas(rs) == wanted and noted == str(wanted) and reported(rs, "availableReplicas") == wanted
+    return replicas_wanted(rs) == wanted and noted == str(wanted) and reported(rs, "availableReplicas") == wanted

@@ -13,6 +13,7 @@ from api import meta
 from api.types import Object
 from controllers.percent import fenceposts
 from controllers.podstate import created_at
+from controllers.scale import replicas_wanted
 from controllers.templates import same_template
 
 REVISION = "deployment.kubernetes.io/revision"
@@ -59,12 +60,6 @@ def age_key(obj: Object) -> tuple[object, str]:
     return created_at(obj), meta.name(obj)
 
 
-def replicas(obj: Object) -> int:
-    """`spec.replicas`, 1 if unset."""
-    wanted = obj["spec"].get("replicas")
-    return 1 if wanted is None else int(wanted)
-
-
 def reported(obj: Object, field: str) -> int:
     """A number of the status, 0 if it is not there yet."""
     return int((obj.get("status") or {}).get(field) or 0)
@@ -72,7 +67,7 @@ def reported(obj: Object, field: str) -> int:
 
 def total(sets: Iterable[Object]) -> int:
     """Sum of what they ask for."""
-    return sum(replicas(rs) for rs in sets)
+    return sum(replicas_wanted(rs) for rs in sets)
 
 
 def total_reported(sets: Iterable[Object], field: str) -> int:
@@ -82,7 +77,7 @@ def total_reported(sets: Iterable[Object], field: str) -> int:
 
 def active(sets: Iterable[Object]) -> list[Object]:
     """Those that ask for at least one pod."""
-    return [rs for rs in sets if replicas(rs) > 0]
+    return [rs for rs in sets if replicas_wanted(rs) > 0]
 
 
 def strategy(deployment: Object) -> str:
@@ -95,7 +90,7 @@ def bounds(deployment: Object) -> tuple[int, int]:
     if strategy(deployment) != "RollingUpdate":
         return 0, 0
     rolling = (deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}
-    wanted = replicas(deployment)
+    wanted = replicas_wanted(deployment)
     surge, unavailable = fenceposts(rolling.get("maxSurge"), rolling.get("maxUnavailable"), wanted)
     return surge, min(unavailable, wanted)
 
@@ -113,7 +108,7 @@ def next_revision(old: Sequence[Object]) -> int:
 
 def size_annotations(deployment: Object) -> dict[str, str]:
     """What scaling notes on a ReplicaSet: the Deployment's size then and its upper bound."""
-    wanted = replicas(deployment)
+    wanted = replicas_wanted(deployment)
     return {DESIRED: str(wanted), MAX: str(wanted + bounds(deployment)[0])}
 
 
@@ -187,6 +182,6 @@ def to_clean_up(deployment: Object, old: Sequence[Object]) -> list[Object]:
         rs
         for rs in alive[:surplus]
         if reported(rs, "replicas") == 0
-        and replicas(rs) == 0
+        and replicas_wanted(rs) == 0
         and int(rs["metadata"].get("generation") or 0) <= reported(rs, "observedGeneration")
     ]

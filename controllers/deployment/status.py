@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from api import meta, timestamp
 from api.types import Object
-from controllers.deployment.sets import Sets, bounds, replicas, total_reported
+from controllers.deployment.sets import Sets, bounds, total_reported
+from controllers.scale import replicas_wanted
 
 AVAILABLE, PROGRESSING, FAILURE = "Available", "Progressing", "ReplicaFailure"
 COMPLETE_REASON = "NewReplicaSetAvailable"
@@ -68,7 +69,7 @@ def compute(deployment: Object, sets: Sets, now: datetime) -> Object:
     if present.get("collisionCount") is not None:
         status["collisionCount"] = present["collisionCount"]
     moment = timestamp.format(now)
-    if available >= replicas(deployment) - bounds(deployment)[1]:
+    if available >= replicas_wanted(deployment) - bounds(deployment)[1]:
         message = "Deployment has minimum availability."
         put_condition(status["conditions"], AVAILABLE, "True", "MinimumReplicasAvailable", message, moment)
     else:
@@ -79,7 +80,7 @@ def compute(deployment: Object, sets: Sets, now: datetime) -> Object:
 
 def is_complete(deployment: Object, status: Object) -> bool:
     """Whether the rollout is over: all pods are new and available."""
-    wanted = replicas(deployment)
+    wanted = replicas_wanted(deployment)
     return bool(
         status.get("updatedReplicas", 0) == wanted
         and status.get("replicas", 0) == wanted

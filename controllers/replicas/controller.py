@@ -18,6 +18,7 @@ from controllers.podowner import PodOwnerController
 from controllers.podstate import available_in, is_active, wall
 from controllers.replicas import status
 from controllers.replicas.ranking import pods_to_delete
+from controllers.scale import replicas_wanted
 from controllers.status import write_status
 from controllers.templates import pod_from
 
@@ -52,7 +53,7 @@ class ReplicaController(PodOwnerController):
             self.queue.add_after(key, min(waits) + 0.1)
 
     async def _manage(self, key: str, owner: Object, active: Sequence[Object], now: datetime) -> ApiError | None:
-        missing = status.replicas_wanted(owner) - len(active)
+        missing = replicas_wanted(owner) - len(active)
         if missing > 0:
             template = owner["spec"]["template"]
             _, error = await self.control.create(

@@ -10,14 +10,9 @@ from api import meta, selectors, timestamp
 from api.errors import ApiError
 from api.types import Object
 from controllers.podstate import is_active, is_available, is_ready, is_terminating
+from controllers.scale import replicas_wanted
 
 FAILURE = "ReplicaFailure"
-
-
-def replicas_wanted(owner: Object) -> int:
-    """`spec.replicas`, 1 if unset."""
-    wanted = owner["spec"].get("replicas")
-    return 1 if wanted is None else int(wanted)
 
 
 def compute(owner: Object, pods: Sequence[Object], error: ApiError | None, now: datetime) -> Object:

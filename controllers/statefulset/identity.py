@@ -10,6 +10,7 @@ import re
 
 from api import meta, resources
 from api.types import Object
+from controllers.scale import replicas_wanted
 from controllers.templates import REVISION_LABEL, pod_from
 
 POD_NAME = "statefulset.kubernetes.io/pod-name"
@@ -34,15 +35,9 @@ def start_of(owner: Object) -> int:
     return int((owner["spec"].get("ordinals") or {}).get("start") or 0)
 
 
-def replicas_of(owner: Object) -> int:
-    """`spec.replicas`, 1 if unset."""
-    wanted = owner["spec"].get("replicas")
-    return 1 if wanted is None else int(wanted)
-
-
 def in_range(owner: Object, ordinal: int) -> bool:
     """Whether the set wants a pod of that ordinal."""
-    return start_of(owner) <= ordinal < start_of(owner) + replicas_of(owner)
+    return start_of(owner) <= ordinal < start_of(owner) + replicas_wanted(owner)
 
 
 def claim_name(template: Object, owner: Object, ordinal: int) -> str:

@@ -15,7 +15,8 @@ from api import meta
 from api.types import Object
 from controllers.percent import resolve
 from controllers.podstate import is_available, is_ready, is_terminal, phase
-from controllers.statefulset.identity import in_range, ordinal_of, replicas_of, revision_of, start_of
+from controllers.scale import replicas_wanted
+from controllers.statefulset.identity import in_range, ordinal_of, revision_of, start_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def _grow(owner: Object, wanted: dict[int, Object], revisions: Revisions, now: d
     """First part; returns whether the later parts may follow."""
     ordered = not is_parallel(owner)
     go_on = True
-    for ordinal in range(start_of(owner), start_of(owner) + replicas_of(owner)):
+    for ordinal in range(start_of(owner), start_of(owner) + replicas_wanted(owner)):
         pod = wanted.get(ordinal)
         if pod is None:
             result.create.append((ordinal, revision_for(owner, ordinal, revisions)))
@@ -134,10 +135,10 @@ def _shrink(owner: Object, wanted: dict[int, Object], condemned: Sequence[Object
 
 def _update(owner: Object, pods: Sequence[Object], revisions: Revisions, now: datetime, result: Plan) -> None:
     """Replace pods of another revision, from the highest ordinal down to the partition."""
-    if not is_rolling(owner) or len(pods) < replicas_of(owner):
+    if not is_rolling(owner) or len(pods) < replicas_wanted(owner):
         return
     rolling = (owner["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}
-    limit = max(1, resolve(rolling.get("maxUnavailable"), replicas_of(owner), round_up=True, default=1))
+    limit = max(1, resolve(rolling.get("maxUnavailable"), replicas_wanted(owner), round_up=True, default=1))
     first = start_of(owner) + partition(owner)
     targets = [pod for pod in reversed(pods) if ordinal_of(pod) >= first]
     if limit > 1:
@@ -171,7 +172,7 @@ def status_of(
         "updateRevision": revisions.update,
         "collisionCount": collisions or 0,
     }
-    whole = replicas_of(owner) == len(pods) == status["updatedReplicas"] == status["readyReplicas"]
+    whole = replicas_wanted(owner) == len(pods) == status["updatedReplicas"] == status["readyReplicas"]
     if is_rolling(owner) and whole:
         status["currentReplicas"] = status["updatedReplicas"]
         status["currentRevision"] = revisions.update

@@ -10,7 +10,8 @@ from api import meta
 from api.types import Object
 from controllers.deployment import scaling, status
 from controllers.deployment import sets as rs_sets
-from controllers.deployment.sets import DESIRED, HISTORY, MAX, REVISION, Sets, replicas
+from controllers.deployment.sets import DESIRED, HISTORY, MAX, REVISION, Sets
+from controllers.scale import replicas_wanted
 from tests.unit.controllers.objects import NOW, ago, owned
 
 
@@ -216,7 +217,7 @@ def test_availability_and_failures_are_conditions() -> None:
 def test_names_and_selectors_carry_the_hash() -> None:
     made = deployment(3, 1, 0)
     rs = rs_sets.replica_set_for(made, "abc", {"uid": "uid-web"}, 2, 1)
-    assert meta.name(rs) == "web-abc" and replicas(rs) == 2
+    assert meta.name(rs) == "web-abc" and replicas_wanted(rs) == 2
     assert rs["spec"]["selector"]["matchLabels"] == {"app": "web", "pod-template-hash": "abc"}
     assert meta.annotations(rs) == {REVISION: "1", DESIRED: "3", MAX: "4"}
     assert made["spec"]["template"]["metadata"]["labels"] == {"app": "web"}
