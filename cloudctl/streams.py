@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import stat
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -28,6 +29,18 @@ CHUNK = 64 * 1024
 _OPEN_SECONDS = 30.0
 
 Sink = Callable[[bytes], None]
+
+
+def stdout(data: bytes) -> None:
+    """Hand bytes to whoever reads our output, at once."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def stderr(data: bytes) -> None:
+    """The same for error output."""
+    sys.stderr.buffer.write(data)
+    sys.stderr.buffer.flush()
 
 
 async def dial(

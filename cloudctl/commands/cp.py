@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import sys
 import tarfile
 import tempfile
 from collections.abc import AsyncIterator
@@ -19,7 +18,7 @@ from cloudctl.app import Verb, family
 from cloudctl.faults import Fault
 from cloudctl.podchoice import container
 from cloudctl.session import Session, execute
-from cloudctl.streams import CHUNK, Remote
+from cloudctl.streams import CHUNK, Remote, stderr
 
 cli = family()
 
@@ -81,7 +80,7 @@ async def _upload(session: Session, source: Path, target: Place, name: str, no_p
         flags = ["--no-same-permissions", "--no-same-owner"] if no_preserve else []
         command = ["tar", "-xmf", "-", *flags, "-C", str(path.parent)]
         remote = await _remote(session, target, name, command, stdin=True)
-        return await remote.run(_chunks(archive), _stderr, _stderr, asyncio.Queue())
+        return await remote.run(_chunks(archive), stderr, stderr, asyncio.Queue())
 
 
 async def _is_folder(session: Session, target: Place, name: str) -> bool:
@@ -105,7 +104,7 @@ async def _download(session: Session, source: Place, target: Path, name: str) ->
     with tempfile.TemporaryFile() as archive:
         command = ["tar", "-cf", "-", "-C", str(path.parent), "--", path.name or "."]
         remote = await _remote(session, source, name, command, stdin=False)
-        code = await remote.run(None, lambda data: _append(archive, data), _stderr, asyncio.Queue())
+        code = await remote.run(None, lambda data: _append(archive, data), stderr, asyncio.Queue())
         if code:
             return code
         archive.seek(0)
@@ -138,11 +137,6 @@ def _write_file(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> No
         while chunk := content.read(CHUNK):
             file.write(chunk)
     path.chmod(member.mode & 0o777)
-
-
-def _stderr(data: bytes) -> None:
-    sys.stderr.buffer.write(data)
-    sys.stderr.buffer.flush()
 
 
 def _ignore(data: bytes) -> None:

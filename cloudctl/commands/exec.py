@@ -16,7 +16,7 @@ from cloudctl.app import Verb, family
 from cloudctl.faults import Fault
 from cloudctl.podchoice import choose, container
 from cloudctl.session import Session, execute
-from cloudctl.streams import Remote, read_descriptor
+from cloudctl.streams import Remote, read_descriptor, stderr, stdout
 
 cli = family()
 
@@ -90,14 +90,4 @@ async def attach(session: Session, what: Attachment) -> int:
         if tty:
             sizes = stack.enter_context(terminal.sizes())
             stack.enter_context(terminal.raw())
-        return await remote.run(stdin, _stdout, _stderr, sizes)
-
-
-def _stdout(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
-
-
-def _stderr(data: bytes) -> None:
-    sys.stderr.buffer.write(data)
-    sys.stderr.buffer.flush()
+        return await remote.run(stdin, stdout, stderr, sizes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -17,6 +16,7 @@ from cloudctl.app import Verb, family
 from cloudctl.durations import seconds
 from cloudctl.faults import Fault, sentence
 from cloudctl.session import Session, execute
+from cloudctl.streams import stdout
 
 cli = family()
 
@@ -127,20 +127,15 @@ async def _copy(session: Session, request: Request, pod: Object, container: str)
     try:
         async for piece in session.client.stream(path, params=params, silence=_SILENCE_SECONDS):
             if not prefix:
-                _write(piece)
+                stdout(piece)
                 continue
             *lines, rest = (rest + piece).split(b"\n")
-            _write(b"".join(prefix + line + b"\n" for line in lines))
+            stdout(b"".join(prefix + line + b"\n" for line in lines))
     except ApiError as error:
         if not request.ignore_errors:
             raise
         session.warn(sentence(error))
         return 1
     if rest:
-        _write(prefix + rest)
+        stdout(prefix + rest)
     return 0
-
-
-def _write(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()

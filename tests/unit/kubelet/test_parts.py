@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.types import Object
+from api.volumes import attachment_name, claim_name
 from client.clock import FakeClock
 from kubelet import admission, docker_config, docker_parse, grpc_probe, remote_command, security, stages, static_pods
 from kubelet.fake_runtime import FakeRuntime
@@ -30,7 +31,6 @@ from kubelet.stopper import Deadline
 from kubelet.store import ContainerStore
 from kubelet.volumes import hostpath, mounts, payload, writer
 from kubelet.volumes.payload import Source, VolumeFault
-from kubelet.volumes.persistent import attachment_name, claim_name
 from kubelet.volumes.writer import File
 from tests.unit.kubelet.build import container, pod, state
 
