@@ -100,7 +100,9 @@ def _projected(pod: Object, spec: Object, source: Source) -> dict[str, File]:
             token_mode = 0o600 if restricted else mode
             files[ref["path"]] = File(source.token(ref).encode(), token_mode, source.token_owner)
         else:
-            raise VolumeFault(f"projected source {next(iter(part), '')} is not supported")
+            # Left out, its files would be missing from a volume that looks complete.
+            named = next((kind for kind, value in part.items() if value is not None), "without a type")
+            raise VolumeFault(f"projected source {named} is not supported")
     return files
 
 
