@@ -31,20 +31,22 @@ def _peer(transport: asyncio.BaseTransport) -> dict[str, Any]:
     return dict(certificate or {})
 
 
-class HttpProtocol(HttpToolsProtocol):
-    """HTTP with the peer's certificate in the scope."""
+class _KnowsPeer(asyncio.Protocol):
+    """Goes before a protocol of uvicorn's, and wraps its application once the connection stands."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.app = _WithPeer(self.app, _peer(transport))
-
-
-class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """WebSocket with the peer's certificate in the scope."""
+    app: Any
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.app = _WithPeer(self.app, _peer(transport))
+
+
+class HttpProtocol(_KnowsPeer, HttpToolsProtocol):
+    """HTTP with the peer's certificate in the scope."""
+
+
+class WebSocketProtocol(_KnowsPeer, WebSocketsSansIOProtocol):
+    """WebSocket with the peer's certificate in the scope."""
 
 
 def names(certificate: dict[str, Any]) -> tuple[str, set[str]]:

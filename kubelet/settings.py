@@ -56,7 +56,7 @@ def _words(text: str) -> tuple[str, ...]:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="cloudlet-kubelet", description="The node agent: runs pods on Docker.")
-    p.add_argument("--kubeconfig", default="", help="how to reach the API server; without it only static pods run")
+    p.add_argument("--kubeconfig", required=True, metavar="FILE", help="how to reach the API server")
     p.add_argument("--hostname-override", default=socket.gethostname().lower(), metavar="NODE")
     p.add_argument("--root-dir", type=Path, default=Path("/var/lib/cloudlet/kubelet"))
     p.add_argument("--pod-manifest-path", type=Path, default=None, help="folder of static pods")
