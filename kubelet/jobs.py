@@ -15,7 +15,7 @@ from kubelet.starter import StartFault
 from kubelet.sync import Hold
 from kubelet.volumes.payload import VolumeFault
 
-SANDBOX, VOLUMES, RELEASE, PRUNE, RESIZE = "+sandbox", "+volumes", "+release", "+prune", "+resize"
+SANDBOX, VOLUMES, RELEASE, PRUNE = "+sandbox", "+volumes", "+release", "+prune"
 """Keys that are no container names."""
 
 

@@ -21,19 +21,7 @@ class ContainerStore:
         self._states: dict[str, ContainerState] = {}
         self._pods: dict[str, dict[str, ContainerState]] = {}
         self._gone: dict[str, None] = {}
-        self._owners: dict[str, str] = {}
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
-
-    def assign(self, container_id: str, pod_uid: str) -> None:
-        """Say whose a container is that bears no pod's label (a warm sandbox)."""
-        self._owners[container_id] = pod_uid
-        if state := self._states.get(container_id):
-            self._pods.setdefault(pod_uid, {})[container_id] = state
-            self._on_change(pod_uid)
-
-    def owner(self, state: ContainerState) -> str:
-        """The uid of the pod a container belongs to, empty for none."""
-        return self._owners.get(state.id) or state.pod_uid
 
     def put(self, state: ContainerState) -> None:
         """Note what was seen of a container."""
@@ -41,7 +29,7 @@ class ContainerStore:
         if state.id in self._gone or (known is not None and not state.supersedes(known)):
             return
         self._states[state.id] = state
-        uid = self.owner(state)
+        uid = state.pod_uid
         self._pods.setdefault(uid, {})[state.id] = state
         if state.phase == "exited":
             self._release(state.id)
@@ -59,8 +47,7 @@ class ContainerStore:
             return
         if self._on_gone and state.is_sandbox:
             self._on_gone(state)
-        uid = self.owner(state)
-        self._owners.pop(container_id, None)
+        uid = state.pod_uid
         mine = self._pods.get(uid, {})
         mine.pop(container_id, None)
         if not mine:
