@@ -124,11 +124,6 @@ class PodWorker:
         self._removed = True
         self.wake()
 
-    def fail(self, reason: str, message: str) -> None:
-        """End the pod as failed (eviction)."""
-        self._failure = (reason, message)
-        self.wake()
-
     def reject(self, reason: str, message: str) -> None:
         """The node does not admit the pod; nothing of it was or will be started."""
         self._rejected = (reason, message)
