@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from copy import deepcopy
 
 from api import resources
-from api.meta import is_controlled_by, is_deleting, key, name, namespace, owner_reference
+from api.meta import is_controlled_by, is_deleting, key, namespace, owner_reference
 from api.types import Object
+from api.volumes import claim_name
 from client.controller import Context, Controller
 from controllers.volumes.names import claim_keys
 
@@ -21,11 +22,6 @@ def volumes(pod: Object) -> Iterator[Object]:
     for volume in (pod.get("spec") or {}).get("volumes") or ():
         if volume.get("ephemeral"):
             yield volume
-
-
-def claim_name(pod: Object, volume: Object) -> str:
-    """What the claim of a pod's volume is called."""
-    return f"{name(pod)}-{volume['name']}"
 
 
 def claim_for(pod: Object, volume: Object) -> Object:
