@@ -50,8 +50,8 @@ class Engine:
             self.containerd = subprocess.Popen(arguments, stdout=log, stderr=log)
 
     def start(self) -> None:
-        arguments = [
-            "dockerd", "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"),
+        arguments = [  # in a network namespace of its own: without a bridge it would remove the machine's docker0
+            "unshare", "--net", "dockerd", "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"),
             "--host", f"unix://{self.socket}", "--pidfile", str(self.folder / "pid"),
             "--bridge", "none", "--iptables=false", "--ip-forward=false", "--containerd", str(self.folder / "c.sock"),
         ]  # fmt: skip
