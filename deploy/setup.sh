@@ -19,6 +19,7 @@ as_root() {
 # program:package
 NEEDS="etcd:etcd-server dockerd:docker.io nft:nftables iptables:iptables ip:iproute2 haproxy:haproxy busybox:busybox-static
        conntrack:conntrack mkfs.ext4:e2fsprogs nsenter:util-linux losetup:mount dpkg-deb:dpkg sysctl:procps"
+[ "${1:-}" != --no-docker ] || NEEDS="etcd:etcd-server"
 
 python_of() {
     local candidate
@@ -82,12 +83,13 @@ docker_answers() { .venv/bin/python -c 'import docker; docker.from_env(timeout=5
 
 start_docker() {
     if docker_answers; then say "Docker: running"; return; fi
+    [ "$(id -u)" -eq 0 ] || die "Docker does not answer to this user: be root, or simulate nodes (deploy/setup.sh --no-docker)"
     if [ -d /run/systemd/system ]; then
         say "Docker: starting it with systemd"
-        as_root systemctl enable --now --quiet docker || die "systemctl cannot start docker: see 'journalctl -u docker'"
+        systemctl enable --now --quiet docker || die "systemctl cannot start docker: see 'journalctl -u docker'"
     else
         say "Docker: starting dockerd (log: /var/log/dockerd.log)"
-        as_root sh -c 'setsid nohup dockerd >>/var/log/dockerd.log 2>&1 </dev/null &'
+        PATH="$PATH:/usr/sbin:/sbin" setsid nohup dockerd >>/var/log/dockerd.log 2>&1 </dev/null &
     fi
     for _ in $(seq 120); do
         if docker_answers; then return; fi

@@ -14,11 +14,18 @@ NAMESPACE = "guestbook"
 SECONDS = 120.0
 
 
-def cloudctl(*words: str) -> str:
-    """The output of a command; ends the program with its complaint when it fails."""
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """A command on the example's namespace; what it complains of is seen at once."""
     argv = [sys.executable, "-m", "cloudctl", "-n", NAMESPACE, *words]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False, timeout=SECONDS + 10)
+    return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False, timeout=SECONDS + 10)
+
+
+def cloudctl(*words: str) -> str:
+    """The output of a command; ends the program when it fails, after what the cluster says of the example."""
+    done = run(*words)
     if done.returncode:
+        warnings = [line for line in run("get", "events").stdout.splitlines() if " Warning " in line]
+        print(run("get", "pods").stdout, *warnings[-5:], sep="\n", file=sys.stderr)
         sys.exit(done.returncode)
     return done.stdout.strip()
 
@@ -38,9 +45,10 @@ def answer(url: str) -> str:
 
 def main() -> None:
     """Apply, wait, ask."""
-    print(cloudctl("apply", "-f", str(HERE / "guestbook")))
+    print(cloudctl("apply", "-f", str(HERE / "guestbook")), flush=True)
     for workload in ("redis", "web"):
-        print(cloudctl("rollout", "status", f"deployment/{workload}", f"--timeout={SECONDS:g}s").splitlines()[-1])
+        said = cloudctl("rollout", "status", f"deployment/{workload}", f"--timeout={SECONDS:g}s")
+        print(said.splitlines()[-1], flush=True)
     path = "{.status.loadBalancer.ingress[0].ip}"
     cloudctl("wait", f"--for=jsonpath={path}", "service/web", f"--timeout={SECONDS:g}s")
     url = f"http://{cloudctl('get', 'service', 'web', '-o', f'jsonpath={path}')}/"
