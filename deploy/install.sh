@@ -32,11 +32,12 @@ say "units in /etc/systemd/system"
 install -m 0644 deploy/systemd/*.service deploy/systemd/cloudlet.target /etc/systemd/system/
 install -D -m 0644 docs/systemd.md /usr/local/share/doc/cloudlet/systemd.md
 systemctl daemon-reload
-systemctl enable --now cloudlet.target
+systemctl enable --quiet cloudlet.target
+systemctl restart cloudlet.target # where it runs already: with the programs of now
 
 say "waiting for the node"
 export KUBECONFIG=$HOME_DIR/admin.kubeconfig
 cloudctl wait --for=create "node/$(hostname | tr '[:upper:]' '[:lower:]')" --timeout=120s
-cloudctl wait --for=condition=Ready node --all --timeout=120s
 cloudctl apply -f deploy/addons
+cloudctl wait --for=condition=Ready node --all --timeout=120s
 say "ready: export KUBECONFIG=$KUBECONFIG"
