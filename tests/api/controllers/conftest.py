@@ -39,7 +39,8 @@ def start_controllers(cluster: Cluster) -> subprocess.Popen[bytes]:
 
 @pytest.fixture(scope="session")
 def controlled() -> Iterator[Cluster]:
-    folder = Path(tempfile.mkdtemp(prefix="cloudlet-controllers-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 1 << 29  # containers have 64 MiB there
+    folder = Path(tempfile.mkdtemp(prefix="cloudlet-controllers-", dir=_MEMORY if roomy else None))
     cluster = Cluster(folder)
     try:
         cluster.start()
