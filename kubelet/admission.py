@@ -13,6 +13,18 @@ from api.types import Object
 from kubelet.resources import Capacity
 
 Refusal = tuple[str, str]
+SAFE_SYSCTLS = frozenset(
+    {"kernel.shm_rmid_forced"}
+    | {
+        f"net.ipv4.{name}"
+        for name in (
+            "ip_local_port_range", "tcp_syncookies", "ping_group_range", "ip_unprivileged_port_start",
+            "ip_local_reserved_ports", "tcp_keepalive_time", "tcp_fin_timeout", "tcp_keepalive_intvl",
+            "tcp_keepalive_probes", "tcp_rmem", "tcp_wmem",
+        )
+    }
+)  # fmt: skip
+"""The sysctls that concern a pod alone (Kubernetes' "Using sysctls")."""
 _OPERATORS: dict[str, Callable[[int, int], bool]] = {"Gt": operator.gt, "Lt": operator.lt}
 
 
@@ -84,12 +96,19 @@ def _fits(pod: Object, others: list[Object], capacity: Capacity, allocatable: Ma
     return None
 
 
+def _sysctls(pod: Object) -> Iterable[Object]:
+    return (pod["spec"].get("securityContext") or {}).get("sysctls") or ()
+
+
 def refuse(pod: Object, node: Object | None, others: Iterable[Object], capacity: Capacity) -> Refusal | None:
     """Why the node does not take the pod, or None. `others` are the pods that run here already."""
     present = [o for o in others if o["metadata"]["uid"] != pod["metadata"]["uid"]]
     wanted_os = (pod["spec"].get("os") or {}).get("name")
     if wanted_os and wanted_os != "linux":
         return "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
+    forbidden = [s["name"] for s in _sysctls(pod) if s["name"].replace("/", ".") not in SAFE_SYSCTLS]
+    if forbidden:
+        return "SysctlForbidden", f'forbidden sysctl: "{forbidden[0]}" not allowlisted'
     if node is not None and not matches_node(pod, node):
         return "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
     ports = host_ports(pod)

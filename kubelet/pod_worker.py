@@ -104,12 +104,10 @@ class PodWorker:
         """Take the pod's newest form."""
         if self._deadline and podspec.grace_period(pod) < podspec.grace_period(self.pod):
             self._deadline.shorten(podspec.grace_period(pod))
-        if (
-            pod["spec"] != self.pod["spec"]
-            or pod["metadata"].get("labels") != self.pod["metadata"].get("labels")
-            or (pod["metadata"].get("annotations") != self.pod["metadata"].get("annotations"))
-        ):
+        meta, old = pod["metadata"], self.pod["metadata"]
+        if pod["spec"] != self.pod["spec"] or any(meta.get(k) != old.get(k) for k in ("labels", "annotations")):
             self._stale = True
+            self._jobs.retry_all()
         self.pod = pod
         self.wake()
 

@@ -111,6 +111,8 @@ def _asking(uid: str, **requests: str) -> Object:
         (_asking("a"), [_asking("b"), _asking("c"), _asking("d")], "OutOfpods"),
         (pod(nodeSelector={"a": "b"}), [], "NodeAffinity"),
         (pod(os={"name": "windows"}), [], "PodOSNotSupported"),
+        (pod(securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}), [], "SysctlForbidden"),
+        (pod(securityContext={"sysctls": [{"name": "net/ipv4/tcp_rmem", "value": "1"}]}), [], None),
     ],
 )
 def test_admission(wanted: Object, others: list[Object], reason: str | None) -> None:
