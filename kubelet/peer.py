@@ -48,6 +48,11 @@ class HttpProtocol(_KnowsPeer, HttpToolsProtocol):
 class WebSocketProtocol(_KnowsPeer, WebSocketsSansIOProtocol):
     """WebSocket with the peer's certificate in the scope."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # "SPDY/3.1+portforward.k8s.io" is no token by RFC 6455: the library would refuse it, but the application decides.
+        setattr(self.conn, "process_subprotocol", lambda headers: None)  # noqa: B010
+
 
 def names(certificate: dict[str, Any]) -> tuple[str, set[str]]:
     """Common name and organisations of a certificate as `ssl` decodes it."""

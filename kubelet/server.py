@@ -17,7 +17,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from api.errors import ApiError, BadRequest, Forbidden, InternalError, NotFound, Unauthorized
-from kubelet import container_logs, podspec, remote_command, stats
+from kubelet import container_logs, podspec, port_forward, remote_command, stats
 from kubelet.peer import PEER, HttpProtocol, WebSocketProtocol, is_allowed, names
 from kubelet.pod_worker import PodWorker
 from kubelet.pods import Pods
@@ -96,6 +96,7 @@ class NodeServer:
                 WebSocketRoute("/exec/{namespace}/{pod}/{uid}/{container}", self._exec),
                 WebSocketRoute("/attach/{namespace}/{pod}/{container}", self._attach),
                 WebSocketRoute("/attach/{namespace}/{pod}/{uid}/{container}", self._attach),
+                *port_forward.routes(self._worker, self._store),
             ]
         )
 
@@ -113,6 +114,8 @@ class NodeServer:
             http=HttpProtocol,
             ws=WebSocketProtocol,
             ws_per_message_deflate=False,
+            # A client that is not read while a pod takes nothing cannot answer; TCP itself notices a dead one by the pings.
+            ws_ping_timeout=None,
             lifespan="off",
             access_log=False,
             log_config=None,
