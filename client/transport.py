@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -26,7 +27,13 @@ class Transport(AiohttpTransport):
     def __init__(self, context: ssl.SSLContext, *, max_connections: int = 256, idle: float = 60.0) -> None:
         def session() -> aiohttp.ClientSession:
             return aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=context, limit=max_connections, keepalive_timeout=idle),
+                connector=aiohttp.TCPConnector(
+                    ssl=context,
+                    limit=max_connections,
+                    keepalive_timeout=idle,
+                    # Older Pythons wait for a TLS farewell that may never come, and leak the socket.
+                    enable_cleanup_closed=sys.version_info < (3, 12, 7),
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Accept-Encoding", "Content-Type", "User-Agent"),
                 read_bufsize=_BUFFER_BYTES,
