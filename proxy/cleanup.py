@@ -15,6 +15,8 @@ async def clean(commands: Commands, nft: Nft, cluster_cidr: str) -> None:
     """Remove table, firewall rules, routes and the DNS address. What fails is logged, the rest still done."""
     log = structlog.get_logger("cleanup")
     for name, step in (
+        # First, because only a rule of the table keeps other machines away from 127.0.0.1 while this is set.
+        ("route_localnet", commands.run("sysctl", "-q", "-w", "net.ipv4.conf.all.route_localnet=0")),
         ("nftables", syncer.remove_table(nft)),
         ("firewall", Forwarding(commands, cluster_cidr).remove()),
         ("routes", Routes(commands).sync({})),
