@@ -130,7 +130,7 @@ class Cluster:
         found = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
         workers = []
         for each in found:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes():
                     workers.append(each)
         return workers
