@@ -14,8 +14,10 @@ from starlette.applications import Starlette
 
 from api.errors import NotFound
 from api.types import Object
-from kubelet import netns, port_forward
-from kubelet.port_forward import ChannelSession, Inbox, SpdySession
+from kubelet import forward_spdy, forwarding, netns, port_forward
+from kubelet.forward_channels import ChannelSession
+from kubelet.forward_spdy import SpdySession
+from kubelet.forwarding import Inbox
 from kubelet.spdy import Data, Frame, GoAway, Ping, Reader, Reset, SynReply, SynStream, Writer
 from kubelet.store import ContainerStore
 
@@ -175,7 +177,7 @@ async def test_old_clients_give_no_request_id(client: Spdy) -> None:
 
 
 async def test_too_many_connections(client: Spdy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(port_forward, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(forward_spdy, "MOST_CONNECTIONS", 1)
     _, writer = await client.open()
     client.send(SynStream(5, {"streamtype": "error", "port": "80", "requestid": "5"}))
     assert await client.frame() == Reset(5, 3)
@@ -183,7 +185,7 @@ async def test_too_many_connections(client: Spdy, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_stream_that_stays_alone(client: Spdy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(port_forward, "PAIR_SECONDS", 0.01)
+    monkeypatch.setattr(forward_spdy, "PAIR_SECONDS", 0.01)
     client.send(SynStream(1, {"streamtype": "error", "port": "80", "requestid": "0"}))
     assert [await client.frame(), await client.frame()] == [SynReply(1), Reset(1, 5)]
 
@@ -210,7 +212,7 @@ async def test_what_was_sent_before_leaving_arrives(client: Spdy) -> None:
 async def test_a_pod_that_takes_nothing_stops_the_client_and_in_the_end_loses_it(
     client: Spdy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(port_forward, "STALL_SECONDS", 0.05)
+    monkeypatch.setattr(forwarding, "STALL_SECONDS", 0.05)
     reader, writer = await client.open()
     writer.transport.pause_reading()  # type: ignore[attr-defined]
     count = 1 << 10
@@ -226,11 +228,11 @@ async def test_a_pod_that_takes_nothing_stops_the_client_and_in_the_end_loses_it
 
 async def test_inbox_waits_for_room() -> None:
     inbox = Inbox()
-    await inbox.put(bytes(port_forward.BUFFER))
+    await inbox.put(bytes(forwarding.BUFFER))
     putting = asyncio.create_task(inbox.put(b"x"))
     await asyncio.sleep(0)
     assert not putting.done()
-    assert len(await inbox.take()) == port_forward.BUFFER + 1
+    assert len(await inbox.take()) == forwarding.BUFFER + 1
     await putting
     inbox.end()
     assert await inbox.take() == b""
