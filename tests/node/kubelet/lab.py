@@ -9,7 +9,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,8 +128,8 @@ class Space:
         """Watch an object until `test` holds; fails with its last state after `seconds`."""
         last: Object = {}
         try:
-            async with asyncio.timeout(seconds):
-                async for obj in self._follow(resource, name):
+            async with asyncio.timeout(seconds), aclosing(self._follow(resource, name)) as objects:
+                async for obj in objects:
                     last = obj
                     if test(obj):
                         return obj
@@ -136,19 +137,32 @@ class Space:
             raise AssertionError(f"{name} did not get there:\n{json.dumps(last.get('status'), indent=1)}") from None
         raise AssertionError("the watch ended")
 
-    async def _follow(self, resource: Resource, name: str) -> AsyncIterator[Object]:
+    async def _follow(self, resource: Resource, name: str) -> AsyncGenerator[Object, None]:
         selector = f"metadata.name={name}"
         listed = await self.client.list(resource, self.name, field_selector=selector)
         for item in listed["items"]:
             yield item
         version = listed["metadata"]["resourceVersion"]
-        async for event in self.client.watch(
+        async with self._watch(resource, version, selector) as events:
+            async for event in events:
+                if event["type"] in ("ADDED", "MODIFIED"):
+                    yield event["object"]
+                elif event["type"] == "DELETED":
+                    yield {**event["object"], "deleted": True}
+
+    @contextlib.asynccontextmanager
+    async def _watch(
+        self, resource: Resource, version: str, selector: str = ""
+    ) -> AsyncIterator[AsyncIterator[Object]]:
+        """A watch that is ended when its reader has seen enough."""
+        events = self.client.watch(
             resource, self.name, resource_version=version, field_selector=selector, timeout_seconds=120
-        ):
-            if event["type"] in ("ADDED", "MODIFIED"):
-                yield event["object"]
-            elif event["type"] == "DELETED":
-                yield {**event["object"], "deleted": True}
+        )
+        try:
+            yield events
+        finally:
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
 
     async def ready(self, name: str, seconds: float = SECONDS) -> Object:
         return await self.wait(name, lambda p: condition(p, "Ready") == "True", seconds)
@@ -182,10 +196,8 @@ class Space:
         if not listed["items"]:
             return
         version = listed["metadata"]["resourceVersion"]
-        async with asyncio.timeout(seconds):
-            async for event in self.client.watch(
-                resources.PODS, self.name, resource_version=version, field_selector=selector
-            ):
+        async with asyncio.timeout(seconds), self._watch(resources.PODS, version, selector) as events:
+            async for event in events:
                 if event["type"] == "DELETED":
                     return
 
@@ -205,9 +217,10 @@ class Space:
                 if fits(item):
                     return dict(item)
             version = listed["metadata"]["resourceVersion"]
-            async for event in self.client.watch(resources.EVENTS, self.name, resource_version=version):
-                if event["type"] != "BOOKMARK" and fits(event["object"]):
-                    return dict(event["object"])
+            async with self._watch(resources.EVENTS, version) as events:
+                async for event in events:
+                    if event["type"] != "BOOKMARK" and fits(event["object"]):
+                        return dict(event["object"])
         raise AssertionError("the watch ended")
 
     async def clean(self) -> None:
