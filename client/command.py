@@ -38,7 +38,9 @@ class Commands:
         except OSError as error:
             raise CommandError(line, None, str(error)) from error
         try:
-            out, err = await asyncio.wait_for(process.communicate(stdin), timeout)
+            # Not wait_for: before Python 3.12 it can swallow a cancellation, and the daemon would not stop.
+            async with asyncio.timeout(timeout):
+                out, err = await process.communicate(stdin)
         except TimeoutError as error:
             raise CommandError(line, None, f"did not end within {timeout:g} s") from error
         finally:
@@ -61,12 +63,13 @@ class Commands:
                 process = await asyncio.create_subprocess_exec(
                     *line, stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file
                 )
-            code = await asyncio.wait_for(process.wait(), timeout)
-        except OSError as error:
-            raise CommandError(line, None, str(error)) from error
-        except TimeoutError as error:
+            async with asyncio.timeout(timeout):
+                code = await process.wait()
+        except TimeoutError as error:  # an OSError too, so it comes first
             process.kill()
             raise CommandError(line, None, f"did not end within {timeout:g} s") from error
+        except OSError as error:
+            raise CommandError(line, None, str(error)) from error
         if code:
             raise CommandError(line, code, await asyncio.to_thread(output.read_text, errors="replace"))
 

@@ -268,7 +268,8 @@ class DockerEngine:
             found = orjson.loads(answer.content)
             if not found["Running"] and found["ExitCode"] is not None:
                 return int(found["ExitCode"])
-            return await asyncio.wait_for(asyncio.shield(ended), _EXEC_END_SECONDS)
+            async with asyncio.timeout(_EXEC_END_SECONDS):
+                return await asyncio.shield(ended)
         except TimeoutError as error:
             raise EngineDown("Docker did not say how the exec ended") from error
         finally:

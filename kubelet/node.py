@@ -264,7 +264,8 @@ class NodeReporter:
     async def _wait(self, timeout: float) -> None:
         """Until something changed or it is time to look at memory and disk again."""
         try:
-            await asyncio.wait_for(self._changed.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
         except TimeoutError:
             return
 
@@ -289,7 +290,8 @@ class NodeReporter:
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._announced.append((volume, told))
         self.changed()
-        await asyncio.wait_for(told, _ANNOUNCE_SECONDS)
+        async with asyncio.timeout(_ANNOUNCE_SECONDS):
+            await told
 
     def _tell_in_use(self) -> None:
         shown = ((self._node or {}).get("status") or {}).get("volumesInUse") or ()

@@ -46,7 +46,8 @@ class Deadline:
         while self.left > 0:
             self._moved.clear()
             try:
-                await asyncio.wait_for(self._moved.wait(), self.left)
+                async with asyncio.timeout(self.left):
+                    await self._moved.wait()
             except TimeoutError:
                 return
 
