@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from api import resources
 from api.errors import ApiError, NotFound
+from api.meta import name as name_of
 from client.command import Commands
 from client.rest import ApiClient
 from cloudctl.cluster import addons, cleanup, daemons, identities, network, preflight, ready
@@ -60,7 +61,7 @@ async def up(home: Path, wishes: Wishes, steps: Steps) -> Cluster:
     return cluster
 
 
-@contextmanager
+@contextlib.contextmanager
 def _alone(cluster: Cluster) -> Iterator[None]:
     """Two `up`s of one cluster must not run at once."""
     with (cluster.run / "up.lock").open("w") as lock:
@@ -102,17 +103,20 @@ async def _start_one(supervision: Supervision, spec: Spec, renewed: set[str]) ->
 
 
 async def _retire(cluster: Cluster, supervision: Supervision, wanted: set[str]) -> None:
-    """Take away the nodes that the cluster shall no longer have."""
+    """Stop the daemons that the cluster shall no longer have, and remove the containers of their nodes."""
     for name in [name for name in supervision.states if name not in wanted]:
         await supervision.remove(name, _DAEMON_SECONDS)
         node = name.removeprefix("kubelet-")
         if node != name:
             await cleanup.remove_containers(cluster, node=node)
-            async with ApiClient.from_kubeconfig(cluster.admin_kubeconfig, "cloudctl") as client:
-                try:
-                    await client.delete(resources.NODES, node)
-                except NotFound:
-                    continue
+
+
+async def _forget_nodes(client: ApiClient, cluster: Cluster) -> None:
+    """Delete the Nodes of an earlier, larger cluster here, so that their pods are replaced at once."""
+    for node in (await client.list(resources.NODES))["items"]:
+        if name_of(node) not in cluster.node_names:
+            with contextlib.suppress(NotFound):
+                await client.delete(resources.NODES, name_of(node))
 
 
 async def _settle(cluster: Cluster, supervision: Supervision, steps: Steps) -> None:
@@ -120,6 +124,8 @@ async def _settle(cluster: Cluster, supervision: Supervision, steps: Steps) -> N
         try:
             with steps.step("add-ons"):
                 await addons.ensure(client, addons.manifests())
+                if not cluster.fake:
+                    await _forget_nodes(client, cluster)
             with steps.step(f"{cluster.node_count} nodes Ready"):
                 await ready.nodes(client, cluster, _READY_SECONDS)
                 await ready.service_account(client, _READY_SECONDS)
