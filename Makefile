@@ -30,7 +30,7 @@ lint: setup      ## ruff, mypy, import-linter
 	@.venv/bin/lint-imports
 
 bench: setup images ## print the figures with their targets, measured now
-	@for part in api cluster pods scheduler; do echo "== $$part"; $(PYTHON_IN) -m tests.bench.bench_$$part || exit 1; done
+	@$(PYTHON_IN) -m tests.bench
 
 clean:           ## stop the cluster, delete its data, the images and the virtual environment
 	@if [ -x $(PYTHON_IN) ]; then $(CLOUDCTL) down --delete; $(PYTHON_IN) deploy/images/build.py --remove; fi
