@@ -95,4 +95,4 @@ async def test_a_claim_that_is_not_bound(space: Space) -> None:
     await space.run(_pod("a", "true"))
     event = await space.event("a", "FailedMount")
     assert 'persistentvolumeclaim "claim" not found' in event["message"]
-    assert condition(await space.get("a"), "Ready") == "False"
+    await space.wait("a", lambda pod: condition(pod, "Ready") == "False")
