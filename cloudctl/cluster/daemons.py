@@ -6,14 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from cloudctl.cluster.state import (
-    DNS_ADDRESS,
-    DNS_DOMAIN,
-    LOAD_BALANCER_POOL,
-    POD_NETWORK,
-    SERVICE_NETWORK,
-    Cluster,
-)
+from cloudctl.cluster import flags
+from cloudctl.cluster.state import LOAD_BALANCER_POOL, Cluster
 from cloudctl.supervisor.spec import Spec
 
 _MODULES = {
@@ -24,6 +18,7 @@ _MODULES = {
     "proxy": "proxy",
     "kubelet": "kubelet",
 }
+_NETWORKS = flags.Networks()
 _ETCD_ORDER, _SERVER_ORDER, _CONTROL_ORDER, _NODE_ORDER = 10, 20, 30, 40
 
 
@@ -61,33 +56,12 @@ def _daemon(cluster: Cluster, name: str, kind: str, order: int, *flags: str, sto
 
 def etcd(cluster: Cluster) -> Spec:
     """One member, on loopback, TLS both ways."""
-    keys = cluster.pki / "etcd"
-    client = f"https://127.0.0.1:{cluster.decisions.etcd_port}"
     peer = f"https://127.0.0.1:{cluster.decisions.etcd_peer_port}"
-    pair = {"cert-file": keys / "server.crt", "key-file": keys / "server.key", "trusted-ca-file": keys / "ca.crt"}
-    flags = [f"--{name}={path}" for name, path in pair.items()] + [f"--peer-{n}={path}" for n, path in pair.items()]
+    client = f"https://127.0.0.1:{cluster.decisions.etcd_port}"
+    member = flags.Member("member-1", (client,), peer, {"member-1": peer})
     return Spec(
         name="etcd",
-        argv=(
-            "etcd",
-            "--name=member-1",
-            f"--data-dir={cluster.home / 'etcd'}",
-            f"--listen-client-urls={client}",
-            f"--advertise-client-urls={client}",
-            f"--listen-peer-urls={peer}",
-            f"--initial-advertise-peer-urls={peer}",
-            f"--initial-cluster=member-1={peer}",
-            "--client-cert-auth=true",
-            "--peer-client-cert-auth=true",
-            "--auto-compaction-mode=periodic",
-            "--auto-compaction-retention=5m",
-            "--quota-backend-bytes=4294967296",
-            "--max-request-bytes=4194304",
-            "--snapshot-count=10000",
-            "--logger=zap",
-            "--log-level=warn",
-            *flags,
-        ),
+        argv=("etcd", *flags.etcd(cluster.pki / "etcd", cluster.home / "etcd", member)),
         log=str(cluster.logs / "etcd.log"),
         order=_ETCD_ORDER,
         # etcd asks for the watchdog only in later releases, so silence must not be read as a hang; it never asks here.
@@ -101,53 +75,23 @@ def _is_arm() -> bool:
 
 def apiserver(cluster: Cluster) -> Spec:
     """The API server: on all addresses for a real cluster, on loopback for a simulated one."""
-    keys = cluster.pki
-    return _daemon(
-        cluster,
-        "apiserver",
-        "apiserver",
-        _SERVER_ORDER,
-        f"--etcd-servers=https://127.0.0.1:{cluster.decisions.etcd_port}",
-        f"--etcd-cafile={keys / 'etcd' / 'ca.crt'}",
-        f"--etcd-certfile={keys / 'etcd' / 'apiserver-client.crt'}",
-        f"--etcd-keyfile={keys / 'etcd' / 'apiserver-client.key'}",
-        f"--bind-address={'127.0.0.1' if cluster.fake else '0.0.0.0'}",  # noqa: S104 - nodes and pods reach it too
-        f"--advertise-address={cluster.api_address}",
-        f"--secure-port={cluster.decisions.port}",
-        f"--tls-cert-file={keys / 'apiserver.crt'}",
-        f"--tls-private-key-file={keys / 'apiserver.key'}",
-        f"--client-ca-file={keys / 'ca.crt'}",
-        f"--service-account-key-file={keys / 'sa.pub'}",
-        f"--service-account-signing-key-file={keys / 'sa.key'}",
-        f"--service-account-issuer=https://kubernetes.default.svc.{DNS_DOMAIN}",
-        f"--service-cluster-ip-range={SERVICE_NETWORK}",
-        "--service-node-port-range=30000-32767",
-        f"--token-auth-file={keys / 'tokens.csv'}",
-        f"--kubelet-client-certificate={keys / 'apiserver-kubelet-client.crt'}",
-        f"--kubelet-client-key={keys / 'apiserver-kubelet-client.key'}",
-        f"--kubelet-certificate-authority={keys / 'ca.crt'}",
-        f"--audit-log-path={cluster.logs / 'audit.log'}",
-        "--workers=1",
+    chosen = flags.apiserver(
+        cluster.pki,
+        _NETWORKS,
+        etcd_servers=f"https://127.0.0.1:{cluster.decisions.etcd_port}",
+        bind="127.0.0.1" if cluster.fake else "0.0.0.0",  # noqa: S104 - nodes and pods reach it too
+        advertise=cluster.api_address,
+        port=cluster.decisions.port,
+        audit_log=cluster.logs / "audit.log",
     )
+    tokens = f"--token-auth-file={cluster.pki / 'tokens.csv'}"
+    return _daemon(cluster, "apiserver", "apiserver", _SERVER_ORDER, *chosen, tokens)
 
 
 def controllers(cluster: Cluster) -> Spec:
     """The controller manager."""
-    return _daemon(
-        cluster,
-        "controllers",
-        "controllers",
-        _CONTROL_ORDER,
-        f"--kubeconfig={cluster.kubeconfig('controllers')}",
-        f"--cluster-cidr={POD_NETWORK}",
-        "--node-cidr-mask-size=24",
-        f"--root-ca-file={cluster.pki / 'ca.crt'}",
-        f"--service-account-private-key-file={cluster.pki / 'sa.key'}",
-        f"--cluster-signing-cert-file={cluster.pki / 'ca.crt'}",
-        f"--cluster-signing-key-file={cluster.pki / 'ca.key'}",
-        "--no-leader-elect",
-        *_grace(),
-    )
+    chosen = flags.controllers(cluster.pki, _NETWORKS, cluster.kubeconfig("controllers"))
+    return _daemon(cluster, "controllers", "controllers", _CONTROL_ORDER, *chosen, "--no-leader-elect", *_grace())
 
 
 def _grace() -> list[str]:
@@ -169,12 +113,7 @@ def cloud(cluster: Cluster) -> Spec:
 
 def cloud_flags(cluster: Cluster) -> tuple[str, ...]:
     """The flags that say whose load balancers and disks these are, for running and for cleaning up."""
-    return (
-        f"--kubeconfig={cluster.kubeconfig('cloud')}",
-        "--provider=local",
-        f"--load-balancer-pool={LOAD_BALANCER_POOL}",
-        f"--state-dir={cluster.home / 'cloud'}",
-    )
+    return flags.cloud(cluster.kubeconfig("cloud"), cluster.home / "cloud", LOAD_BALANCER_POOL)
 
 
 def proxy(cluster: Cluster) -> Spec:
@@ -184,36 +123,26 @@ def proxy(cluster: Cluster) -> Spec:
 
 def proxy_flags(cluster: Cluster) -> tuple[str, ...]:
     """The proxy's flags, for running and for cleaning up."""
-    return (
-        f"--kubeconfig={cluster.kubeconfig('proxy')}",
-        f"--hostname-override={cluster.node_names[0]}",
-        f"--cluster-cidr={POD_NETWORK}",
-        f"--cluster-dns={DNS_ADDRESS}",
-        f"--cluster-domain={DNS_DOMAIN}",
-    )
+    return flags.proxy(cluster.kubeconfig("proxy"), _NETWORKS, cluster.node_names[0])
 
 
 def kubelet(cluster: Cluster, node: str) -> Spec:
     """One node's agent."""
     name = f"kubelet-{node}"
-    root = cluster.home / name
-    return _daemon(
-        cluster,
-        name,
-        "kubelet",
-        _NODE_ORDER,
-        f"--kubeconfig={cluster.kubeconfig(name)}",
-        f"--hostname-override={node}",
-        f"--root-dir={root}",
-        f"--pod-manifest-path={root / 'manifests'}",
-        f"--port={cluster.kubelet_port(node)}",
-        f"--node-ip={cluster.node_address(node)}",
-        f"--cluster-dns={DNS_ADDRESS}",
-        f"--cluster-domain={DNS_DOMAIN}",
+    chosen = flags.kubelet(
+        cluster.kubeconfig(name),
+        _NETWORKS,
+        node,
+        root=cluster.home / name,
+        address=cluster.node_address(node),
+        port=cluster.kubelet_port(node),
+        ca=cluster.pki / "ca.crt",
+    )
+    pair = (
         f"--tls-cert-file={cluster.pki / (name + '.crt')}",
         f"--tls-private-key-file={cluster.pki / (name + '.key')}",
-        f"--client-ca-file={cluster.pki / 'ca.crt'}",
     )
+    return _daemon(cluster, name, "kubelet", _NODE_ORDER, *chosen, *pair)
 
 
 def fake_kubelet(cluster: Cluster) -> Spec:
