@@ -17,9 +17,9 @@ as_root() {
 }
 
 # program:package
-NEEDS="etcd:etcd-server dockerd:docker.io nft:nftables iptables:iptables ip:iproute2 haproxy:haproxy busybox:busybox-static
-       conntrack:conntrack mkfs.ext4:e2fsprogs nsenter:util-linux losetup:mount dpkg-deb:dpkg sysctl:procps"
-[ "${1:-}" != --no-docker ] || NEEDS="etcd:etcd-server"
+NEEDS="etcd:etcd-server etcdctl:etcd-client dockerd:docker.io nft:nftables iptables:iptables ip:iproute2 haproxy:haproxy
+       busybox:busybox-static conntrack:conntrack mkfs.ext4:e2fsprogs nsenter:util-linux losetup:mount dpkg-deb:dpkg sysctl:procps"
+[ "${1:-}" != --no-docker ] || NEEDS="etcd:etcd-server etcdctl:etcd-client"
 
 python_of() {
     local candidate

@@ -1,0 +1,1 @@
+"""Clusters of VMs: what `cloudctl` does on the machine it runs on."""
