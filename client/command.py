@@ -11,11 +11,11 @@ from pathlib import Path
 class CommandError(Exception):
     """A program ended with a code other than 0, did not end in time, or is not there.
 
-    `code` is its exit code, None when it has none; `stderr` what it complained of.
+    `code` is its exit code, None when it has none; `stderr` what it complained of, `stdout` what it said besides.
     """
 
-    def __init__(self, argv: Sequence[str], code: int | None, stderr: str) -> None:
-        self.argv, self.code, self.stderr = tuple(argv), code, stderr.strip()
+    def __init__(self, argv: Sequence[str], code: int | None, stderr: str, stdout: str = "") -> None:
+        self.argv, self.code, self.stderr, self.stdout = tuple(argv), code, stderr.strip(), stdout
         super().__init__(f"{' '.join(argv[:6])}: {self.stderr or f'exit code {code}'}")
 
 
@@ -49,7 +49,7 @@ class Commands:
                     process.kill()
                 await process.wait()
         if process.returncode:
-            raise CommandError(line, process.returncode, err.decode(errors="replace"))
+            raise CommandError(line, process.returncode, err.decode(errors="replace"), out.decode(errors="replace"))
         return out.decode(errors="replace")
 
     async def launch(self, *argv: str, output: Path, timeout: float = 30.0) -> None:

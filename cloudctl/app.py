@@ -30,6 +30,13 @@ def _entries() -> dict[str, Entry]:
             "down": "Stop the cluster on this machine",
             "kubeconfig": "Print the path of the administrator's kubeconfig",
         }),
+        ("Cluster of machines", "machine", {
+            "init": "Make this machine the first control plane of a new cluster",
+            "join": "Make this machine a node of a cluster",
+            "reset": "Take this machine out of its cluster",
+            "token": "Make tokens for machines that join",
+        }),
+        ("Clusters of containers", "lab", {"load": "Bring images into the machines of `create cluster`"}),
         ("Objects", "get", {"get": "Display one or many resources"}),
         ("Objects", "describe", {"describe": "Show details of a resource or group of resources"}),
         ("Objects", "apply", {"apply": "Apply a configuration to a resource by file name or stdin"}),

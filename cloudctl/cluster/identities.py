@@ -35,7 +35,11 @@ def ensure(cluster: Cluster) -> list[str]:
     ensure_service_account_key(folder)
     local = ("127.0.0.1", "localhost", socket.gethostname())
     wanted = [
-        (authority, "apiserver", server_leaf("kube-apiserver", _server_names((*local, cluster.api_address)))),
+        (
+            authority,
+            "apiserver",
+            server_leaf("kube-apiserver", server_names((*local, cluster.api_address), DNS_DOMAIN, SERVICE_API_ADDRESS)),
+        ),
         (authority, "apiserver-kubelet-client", Leaf("kube-apiserver-kubelet-client", ("system:masters",))),
         (front, "front-proxy-client", Leaf("front-proxy-client")),
         (etcd, "server", peer_leaf("etcd", local)),
@@ -53,35 +57,39 @@ def ensure(cluster: Cluster) -> list[str]:
     for name in cluster.node_names:
         clients[f"kubelet-{name}"] = Leaf(f"system:node:{name}", ("system:nodes",))
     for who, leaf in clients.items():
-        if _ensure_kubeconfig(cluster, authority, who, leaf):
+        if ensure_kubeconfig(cluster.kubeconfig(who), [cluster.server], authority, leaf):
             made.append(f"{who}.kubeconfig")
     _ensure_tokens(folder / "tokens.csv")
     return made
 
 
-def _server_names(local: tuple[str, ...]) -> tuple[str, ...]:
-    service = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{DNS_DOMAIN}")
-    return (*local, *service, SERVICE_API_ADDRESS)
+def server_names(local: tuple[str, ...], domain: str, service_address: str) -> tuple[str, ...]:
+    """Every name and address that an API server answers by: the machine's own, and those of its Service."""
+    service = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{domain}")
+    return tuple(dict.fromkeys((*local, *service, service_address)))
 
 
-def _ensure_kubeconfig(cluster: Cluster, authority: Authority, who: str, leaf: Leaf) -> bool:
-    path = cluster.kubeconfig(who)
-    if _is_current(path, cluster.server, authority, leaf):
+def ensure_kubeconfig(
+    path: Path, servers: list[str], authority: Authority, leaf: Leaf, seconds: int | None = None
+) -> bool:
+    """Have a kubeconfig for these servers with a certificate that says `leaf`; True when it was made anew."""
+    if _is_current(path, servers, authority, leaf):
         return False
-    pair = authority.issue(leaf)
+    pair = authority.issue(leaf, seconds)
     user = leaf.common_name
-    kubeconfig.write(path, "cloudlet", [cluster.server], authority.pem, user=user, cert=pair.cert, key=pair.key)
+    kubeconfig.write(path, "cloudlet", servers, authority.pem, user=user, cert=pair.cert, key=pair.key)
     return True
 
 
-def _is_current(path: Path, server: str, authority: Authority, leaf: Leaf) -> bool:
+def _is_current(path: Path, servers: list[str], authority: Authority, leaf: Leaf) -> bool:
     try:
         config = yaml.safe_load(path.read_text())
         where = config["clusters"][0]["cluster"]
         cert = base64.b64decode(config["users"][0]["user"]["client-certificate-data"])
-        same = where["server"] == server and base64.b64decode(where["certificate-authority-data"]) == authority.pem
-        return bool(same and authority.issued(cert, leaf, datetime.datetime.now(datetime.UTC)))
-    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError, ValueError):
+        same = kubeconfig.load(path).servers == servers
+        trusted = base64.b64decode(where["certificate-authority-data"]) == authority.pem
+        return bool(same and trusted and authority.issued(cert, leaf, datetime.datetime.now(datetime.UTC)))
+    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError, ValueError, kubeconfig.KubeconfigError):
         return False
 
 

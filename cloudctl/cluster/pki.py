@@ -23,6 +23,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 CA_DAYS = 3650
 LEAF_DAYS = 365
 RENEW_DAYS = 30
+BACKDATE = datetime.timedelta(minutes=5)
+"""How long before its making a certificate is valid: grace for machines whose clocks differ."""
 _CLIENT, _SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
 _SIGNING = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
 _LEAF_USE = x509.KeyUsage(True, False, True, False, False, False, False, False, False)
@@ -70,9 +72,9 @@ class Authority:
         return self._cert.public_bytes(serialization.Encoding.PEM)
 
     def issued(self, cert_pem: bytes, leaf: Leaf, now: datetime.datetime) -> bool:
-        """Whether a certificate is ours, says what `leaf` says and lives for `RENEW_DAYS` more."""
+        """Whether a certificate is ours, says what `leaf` says and is not due for renewal."""
         cert = x509.load_pem_x509_certificate(cert_pem)
-        if cert.not_valid_after_utc - now < datetime.timedelta(days=RENEW_DAYS):
+        if now >= renewal(cert):
             return False
         if cert.subject != _subject(leaf) or cert.issuer != self._cert.subject:
             return False
@@ -85,11 +87,12 @@ class Authority:
             return False
         return set(served) == set(_alternative_names(leaf.names))
 
-    def issue(self, leaf: Leaf) -> Pair:
-        """A new key and its certificate."""
+    def issue(self, leaf: Leaf, seconds: int | None = None) -> Pair:
+        """A new key and its certificate, which lives for `seconds`, a year by default."""
         key = ec.generate_private_key(ec.SECP256R1())
+        lifetime = datetime.timedelta(days=LEAF_DAYS) if seconds is None else datetime.timedelta(seconds=seconds)
         builder = (
-            _builder(_subject(leaf), self._cert.subject, key, LEAF_DAYS)
+            _builder(_subject(leaf), self._cert.subject, key, lifetime)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_LEAF_USE, critical=True)
             .add_extension(x509.ExtendedKeyUsage(leaf.usages), critical=False)
@@ -100,16 +103,22 @@ class Authority:
         cert = builder.sign(self._key, hashes.SHA256())
         return Pair(cert.public_bytes(serialization.Encoding.PEM), _key_pem(key))
 
-    def ensure(self, name: str, leaf: Leaf) -> bool:
-        """Have `NAME.crt` and `NAME.key` in the folder; True when they were made anew."""
+    def ensure(self, name: str, leaf: Leaf, seconds: int | None = None) -> bool:
+        """Have `NAME.crt` and `NAME.key` in the folder; True when they were made anew, with a life of `seconds`."""
         cert_path, key_path = self._folder / f"{name}.crt", self._folder / f"{name}.key"
         now = datetime.datetime.now(datetime.UTC)
         if cert_path.exists() and key_path.exists() and self.issued(cert_path.read_bytes(), leaf, now):
             return False
-        pair = self.issue(leaf)
+        pair = self.issue(leaf, seconds)
         _write_private(key_path, pair.key)
         _write_public(cert_path, pair.cert)
         return True
+
+
+def renewal(cert: x509.Certificate) -> datetime.datetime:
+    """When a certificate is due: `RENEW_DAYS` before its end, or with a third of its life left if that is less."""
+    end = cert.not_valid_after_utc
+    return end - min(datetime.timedelta(days=RENEW_DAYS), (end - cert.not_valid_before_utc - BACKDATE) / 3)
 
 
 def server_leaf(common_name: str, names: Sequence[str], organizations: tuple[str, ...] = ()) -> Leaf:
@@ -148,7 +157,7 @@ def _alternative_names(names: Sequence[str]) -> list[x509.GeneralName]:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, lifetime: datetime.timedelta
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -157,9 +166,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # Five minutes of grace for machines whose clocks differ.
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=days))
+        .not_valid_before(now - BACKDATE)
+        .not_valid_after(now + lifetime)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
 
@@ -167,7 +175,7 @@ def _builder(
 def _self_signed(common_name: str, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     return (
-        _builder(name, name, key, CA_DAYS)
+        _builder(name, name, key, datetime.timedelta(days=CA_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_SIGNING, critical=True)
         .sign(key, hashes.SHA256())

@@ -14,6 +14,7 @@ from api.types import Object
 from cloudctl import generators, manifests, report, writes
 from cloudctl.app import Verb, family
 from cloudctl.commands.apply import annotated, namespace_of
+from cloudctl.commands.lab import create_cluster
 from cloudctl.durations import seconds
 from cloudctl.faults import Fault, FileFault, sentence
 from cloudctl.session import Session, execute
@@ -37,6 +38,9 @@ class How:
     def options(self) -> writes.Options:
         """For the request."""
         return writes.options(self.dry_run, self.validate, "kubectl-create")
+
+
+cli.command("cluster", cls=Verb)(create_cluster)
 
 
 @cli.callback(invoke_without_command=True)

@@ -14,6 +14,7 @@ from api.types import Object, Resource
 from cloudctl import lists, manifests, printers, wait
 from cloudctl.app import Verb, family
 from cloudctl.commands.apply import namespace_of
+from cloudctl.commands.lab import delete_cluster
 from cloudctl.durations import seconds
 from cloudctl.faults import Fault, sentence
 from cloudctl.session import Session, execute
@@ -79,8 +80,15 @@ def command(
     cascade: Annotated[str, typer.Option("--cascade", help="background, foreground or orphan")] = "background",
     output: Annotated[str, typer.Option("--output", "-o", help="name, or nothing")] = "",
     dry_run: Annotated[str, typer.Option("--dry-run", help="none, client or server")] = "none",
+    name: Annotated[str, typer.Option("--name", help="With `delete cluster`: which cluster of `create cluster`")] = "",
 ) -> None:
-    """Delete resources by file names, stdin, resources and names, or by resources and label selector."""
+    """Delete resources by file names, stdin, resources and names, or by resources and label selector.
+
+    `delete cluster [NAME]` removes a cluster that `create cluster` made, with its machines.
+    """
+    if words and words[0] == "cluster" and len(words) <= 2:
+        delete_cluster(name or words[-1] if name or words[1:] else "cloudlet")
+        return
     limit = seconds(timeout)
     request = Request(
         words or [], filename or [], recursive, selector, field_selector, everything, all_namespaces, force, now,

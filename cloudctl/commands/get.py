@@ -14,6 +14,7 @@ from api.errors import ApiError, Expired, Gone, NotFound, ServiceUnavailable
 from api.types import Object, Resource
 from cloudctl import jsonpath, lists, manifests, printers, tables
 from cloudctl.app import Verb, family
+from cloudctl.commands.lab import get_clusters
 from cloudctl.durations import age
 from cloudctl.faults import Fault, sentence
 from cloudctl.resolve import Target
@@ -72,7 +73,10 @@ def command(
     ] = lists.PAGE,
     subresource: Annotated[str, typer.Option("--subresource", help="status, scale, …")] = "",
 ) -> None:
-    """Display one or many resources."""
+    """Display one or many resources; `get clusters` lists those of `create cluster`."""
+    if words == ["clusters"]:
+        get_clusters()
+        return
     labels = [label for given in label_columns or () for label in given.split(",")]
     request = Request(
         words or [], filename or [], recursive, output, watch, watch_only, all_namespaces, selector, field_selector,

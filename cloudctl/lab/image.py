@@ -38,7 +38,10 @@ PREFIX = "/opt/cloudlet"
 _ROOT = Path(__file__).resolve().parents[2]
 _CODE = ("api", "client", "apiserver", "controllers", "scheduler", "kubelet", "proxy", "cloudctl", "deploy")
 _INIT = _ROOT / "deploy" / "node" / "init"
-_SOURCES = (Path("/etc/apt/sources.list"), *(Path(f"/etc/apt/sources.list.d/{d}.sources") for d in ("debian", "ubuntu")))
+_SOURCES = (
+    Path("/etc/apt/sources.list"),
+    *(Path(f"/etc/apt/sources.list.d/{d}.sources") for d in ("debian", "ubuntu")),
+)
 _PACKAGES_SECONDS, _LIBRARIES_SECONDS, _CODE_SECONDS = 900.0, 600.0, 120.0
 
 
@@ -85,7 +88,9 @@ def code_archive(files: list[Path], site: str, root: Path = _ROOT) -> bytes:
             tar.add(path, f"{site}/{path.relative_to(root)}", filter=_owned_by_root)
         distribution = metadata.distribution("cloudlet")
         about = f"{site}/cloudlet-{distribution.version}.dist-info"
-        _text(tar, f"{about}/METADATA", f"Metadata-Version: 2.1\nName: cloudlet\nVersion: {distribution.version}\n", 0o644)
+        _text(
+            tar, f"{about}/METADATA", f"Metadata-Version: 2.1\nName: cloudlet\nVersion: {distribution.version}\n", 0o644
+        )
         for entry in distribution.entry_points:
             module, _, function = entry.value.partition(":")
             script = f"#!{PREFIX}/bin/python\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n"
@@ -165,13 +170,13 @@ class NodeImage:
                         "--only-binary=:all:", f"--python-version={version.strip()}", "--implementation=cp",
                         f"--dest={folder}/wheels", *requirements(), timeout=_LIBRARIES_SECONDS,
                     )  # fmt: skip
-                    await self._commands.run("docker", "cp", f"{folder}/wheels", f"{container}:/var/tmp/wheels", timeout=60)
+                    await self._commands.run("docker", "cp", f"{folder}/wheels", f"{container}:/opt/wheels", timeout=60)
                 await self._inside(container, "python3", "-m", "venv", PREFIX)
                 await self._inside(
-                    container, f"{PREFIX}/bin/pip", "install", "-qq", "--no-index", "--find-links=/var/tmp/wheels",
+                    container, f"{PREFIX}/bin/pip", "install", "-qq", "--no-index", "--find-links=/opt/wheels",
                     *requirements(),
                 )  # fmt: skip
-                await self._inside(container, "rm", "-r", "/var/tmp/wheels")
+                await self._inside(container, "rm", "-r", "/opt/wheels")
         return name
 
     async def _code(self, libraries: str) -> str:
@@ -184,7 +189,10 @@ class NodeImage:
             async with self._container(libraries, name) as container:
                 site = (
                     await self._inside(
-                        container, f"{PREFIX}/bin/python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"
+                        container,
+                        f"{PREFIX}/bin/python",
+                        "-c",
+                        "import sysconfig; print(sysconfig.get_path('purelib'))",
                     )
                 ).strip()
                 archive = code_archive(files, site.lstrip("/"))
@@ -201,7 +209,15 @@ class NodeImage:
         """A container in which the next layer grows; it becomes the image `result` if nothing fails."""
         container = (
             await self._commands.run(
-                "docker", "run", "--detach", "--network=none", "--init", "--entrypoint=sleep", image, "infinity", timeout=60
+                "docker",
+                "run",
+                "--detach",
+                "--network=none",
+                "--init",
+                "--entrypoint=sleep",
+                image,
+                "infinity",
+                timeout=60,
             )
         ).strip()
         try:

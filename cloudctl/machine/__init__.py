@@ -1,1 +1,1 @@
-"""Clusters of VMs: what `cloudctl` does on the machine it runs on."""
+"""A machine (a VM) as a member of a cluster: how it is laid out, joins, is looked after, and leaves."""

@@ -1,0 +1,80 @@
+"""`cloudctl init`: the first control plane of a cluster on this machine. It may be repeated until it has come to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from client.command import Commands
+from client.rest import ApiClient
+from cloudctl.cluster import addons
+from cloudctl.cluster.state import ClusterError
+from cloudctl.cluster.steps import Steps
+from cloudctl.machine import controlplane, discovery, flags, members, node, objects, tokens
+from cloudctl.machine.layout import Machine, program
+from cloudctl.machine.stages import Stages
+from cloudctl.machine.systemd import Systemd
+from cloudctl.machine.tokens import Token
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """What other machines need in order to join."""
+
+    server: str
+    token: Token
+    ca_cert_hash: str
+    certificate_key: str = ""
+
+    def command(self, *, control_plane: bool = False) -> str:
+        """The line to type on the machine that is to join."""
+        words = ["cloudctl join", self.server.removeprefix("https://"), f"--token {self.token}"]
+        words.append(f"--ca-cert-hash {self.ca_cert_hash}")
+        if control_plane:
+            words.append(f"--control-plane --certificate-key {self.certificate_key}")
+        return " ".join(words)
+
+
+async def init(machine: Machine, steps: Steps) -> Invitation:
+    """Return when the node is Ready. Raises ClusterError."""
+    if machine.joined_file.exists():
+        raise ClusterError(
+            f"this machine is a control plane of the cluster «{machine.settings.cluster.name}» already: "
+            "`cloudctl reset` ends that"
+        )
+    stages, commands = Stages("init", steps), Commands()
+    systemd = Systemd(commands)
+    first = not machine.settings_file.exists()
+    if first:
+        members.refuse_foreign_data(machine)
+    with stages.stage("units and folders"):
+        await node.prepare(machine, commands)
+        machine.settings.save(machine.settings_file)
+        await systemd.install(program("cloudctl").parent)
+    with stages.stage("certificates and kubeconfigs"):
+        controlplane.identity(machine, [machine.server])
+    with stages.stage("etcd"):
+        await controlplane.etcd(machine, systemd, flags.member(machine))
+    with stages.stage("API server"):
+        await controlplane.apiserver(machine, systemd)
+    async with ApiClient.from_kubeconfig(machine.admin_kubeconfig, "cloudctl") as client:
+        with stages.stage("controllers, scheduler, cloud, kubelet, proxy"):
+            token = await tokens.create(client)
+            ca = (machine.pki / "ca.crt").read_bytes()
+            node.write_bootstrap(machine, [machine.server], ca, token)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(controlplane.daemons(systemd))
+                group.create_task(node.start(machine, systemd))
+                group.create_task(
+                    addons.ensure(client, [*objects.manifests(machine.settings.cluster), *addons.manifests()])
+                )
+                group.create_task(discovery.add_server(client, machine.server, ca))
+        with stages.stage("certificates for further control planes"):
+            key = await tokens.upload(client, machine.pki)
+        with stages.stage("node Ready"):
+            await node.ready(
+                client, machine.name, lambda: "it has not registered; see `journalctl -u cloudlet-kubelet`"
+            )
+            await controlplane.mark(client, machine)
+    machine.joined_file.touch()
+    return Invitation(machine.server, token, discovery.ca_hash(ca), key)
