@@ -21,6 +21,8 @@ async def _agent(arguments: argparse.Namespace, process: Daemon) -> None:
     wanted = settings(arguments)
     if not wanted.node_ips:
         wanted = dataclasses.replace(wanted, node_ips=(machine.default_address(),))
+    if wanted.bootstrap_kubeconfig:
+        await importlib.import_module("kubelet.certificates.bootstrap").ensure(wanted)
     async with ApiClient.from_kubeconfig(wanted.kubeconfig, f"cloudlet-kubelet/{wanted.node}") as client:
         await agent.Agent(wanted, client).run(process)
 

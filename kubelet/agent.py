@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import time
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -123,6 +126,7 @@ class Agent:
                     ("server", server.run()),
                     ("mirrors", self._mirrors.run()),
                     ("pods", self._start_pods(daemon)),
+                    *self._certificates(server),
                 ):
                     tasks.create_task(work, name=name)
         finally:
@@ -131,6 +135,14 @@ class Agent:
             await self.statuses.close()
             await self.references.close()
             await self.runtime.close()
+
+    def _certificates(self, server: NodeServer) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        settings = self.settings
+        if settings.rotate_certificates or settings.rotate_server_certificates:
+            # Loaded by name: it needs a library that is larger than all else here.
+            keeper = importlib.import_module("kubelet.certificates.keeper")
+            registered, serve = self._reporter.registered, lambda: server.tls.use(settings.server_pair)
+            yield "certificates", keeper.keep(settings, self._client, self._clock, registered, serve)
 
     async def _start_pods(self, daemon: Daemon) -> None:
         """Workers may begin once it is known what runs already; leftovers are cleared once all sources are known."""

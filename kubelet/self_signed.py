@@ -1,4 +1,4 @@
-"""A certificate for a node that was given none: signed by itself, made once, kept below the kubelet's root."""
+"""A certificate for a node that was given none: signed by itself, made once, kept."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cryptography.x509.oid import NameOID
 _YEARS = 10
 
 
-def self_signed(root: Path, node: str, addresses: tuple[str, ...]) -> tuple[str, str]:
-    """Certificate and key files for a node that was given none, made once."""
-    certificate_file, key_file = root / "pki" / "kubelet.crt", root / "pki" / "kubelet.key"
+def self_signed(folder: Path, node: str, addresses: tuple[str, ...]) -> tuple[str, str]:
+    """Certificate and key files in `folder` for a node that was given none, made once."""
+    certificate_file, key_file = folder / "kubelet.crt", folder / "kubelet.key"
     if certificate_file.exists() and key_file.exists():
         return str(certificate_file), str(key_file)
     key = ec.generate_private_key(ec.SECP256R1())

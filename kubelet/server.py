@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -25,6 +23,7 @@ from kubelet.resources import Capacity
 from kubelet.runtime import ContainerState, Runtime, RuntimeFault
 from kubelet.settings import Settings
 from kubelet.store import ContainerStore
+from kubelet.tls import ServerTls
 
 _TRUE = ("true", "1")
 _OPEN_PATHS = ("/healthz",)
@@ -80,6 +79,7 @@ class NodeServer:
             store,
             capacity,
         )
+        self.tls = ServerTls(settings)
 
     def app(self) -> Starlette:
         """The ASGI application without its guard."""
@@ -102,11 +102,6 @@ class NodeServer:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        certificate, key = self._settings.tls_cert, self._settings.tls_key
-        if not certificate:
-            # Loaded by name: most nodes are given a certificate and need not hold the library for making one.
-            made = importlib.import_module("kubelet.self_signed")
-            certificate, key = made.self_signed(self._settings.root, self._settings.node, self._settings.node_ips)
         config = uvicorn.Config(
             _Guard(self.app()),
             host=self._settings.address,
@@ -122,12 +117,11 @@ class NodeServer:
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=1,
-            ssl_certfile=certificate,
-            ssl_keyfile=key,
-            ssl_ca_certs=self._settings.client_ca or None,
-            ssl_cert_reqs=ssl.CERT_OPTIONAL if self._settings.client_ca else ssl.CERT_NONE,
         )
-        await _Uvicorn(config).serve()
+        config.load()
+        config.ssl = self.tls.context()
+        with self.tls.following():
+            await _Uvicorn(config).serve()
 
     @staticmethod
     def _handled(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:

@@ -19,6 +19,10 @@ class Settings:
     node: str
     root: Path
     kubeconfig: str = ""
+    bootstrap_kubeconfig: str = ""
+    cert_dir: Path | None = None
+    rotate_certificates: bool = False
+    rotate_server_certificates: bool = False
     manifests: Path | None = None
     address: str = "0.0.0.0"  # noqa: S104 (the API server must reach it; client certificates guard it)
     port: int = 10250
@@ -40,6 +44,21 @@ class Settings:
     pause_image: str = PAUSE_IMAGE
 
     @property
+    def certificates(self) -> Path:
+        """The folder of the certificates that the kubelet gets or makes itself."""
+        return self.cert_dir or self.root / "pki"
+
+    @property
+    def client_pair(self) -> Path:
+        """The file of the certificate and key by which the kubelet shows itself, when it renews them itself."""
+        return self.certificates / "kubelet-client-current.pem"
+
+    @property
+    def server_pair(self) -> Path:
+        """The file of the certificate and key that the cluster has signed for the kubelet's server."""
+        return self.certificates / "kubelet-server-current.pem"
+
+    @property
     def cluster(self) -> str:
         """Tells this kubelet's containers from those of any other on the same Docker Engine."""
         return hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:12]
@@ -57,6 +76,14 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="cloudlet-kubelet", description="The node agent: runs pods on Docker.")
     p.add_argument("--kubeconfig", required=True, metavar="FILE", help="how to reach the API server")
+    p.add_argument(
+        "--bootstrap-kubeconfig", default="", metavar="FILE", help="with a token, to get the other kubeconfig with"
+    )
+    p.add_argument("--cert-dir", type=Path, default=None, help="default: pki below --root-dir")
+    rotate = "keep the client certificate fresh; the default with --bootstrap-kubeconfig"
+    p.add_argument("--rotate-certificates", action=argparse.BooleanOptionalAction, default=None, help=rotate)
+    rotate = "have the serving certificate signed by the cluster, and keep it fresh"
+    p.add_argument("--rotate-server-certificates", action=argparse.BooleanOptionalAction, default=False, help=rotate)
     p.add_argument("--hostname-override", default=socket.gethostname().lower(), metavar="NODE")
     p.add_argument("--root-dir", type=Path, default=Path("/var/lib/cloudlet/kubelet"))
     p.add_argument("--pod-manifest-path", type=Path, default=None, help="folder of static pods")
@@ -85,10 +112,15 @@ def parser() -> argparse.ArgumentParser:
 
 def settings(arguments: argparse.Namespace) -> Settings:
     """From the parsed command line."""
+    rotate = arguments.rotate_certificates
     return Settings(
         node=arguments.hostname_override,
         root=arguments.root_dir,
         kubeconfig=arguments.kubeconfig,
+        bootstrap_kubeconfig=arguments.bootstrap_kubeconfig,
+        cert_dir=arguments.cert_dir,
+        rotate_certificates=bool(arguments.bootstrap_kubeconfig) if rotate is None else rotate,
+        rotate_server_certificates=arguments.rotate_server_certificates,
         manifests=arguments.pod_manifest_path,
         address=arguments.address,
         port=arguments.port,
