@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from cloudctl.lab import image, kubeconfigs, nodes
 from cloudctl.lab.image import NodeImage
 from cloudctl.lab.nodes import Lab, Node
 from cloudctl.machine.settings import Role
+from cloudctl.together import together
 
 _INIT_SECONDS, _LOAD_SECONDS = 240.0, 300.0
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
@@ -78,14 +78,14 @@ async def _create(lab: Lab, wishes: Wishes, name: str, steps: Steps) -> Path:
     machines = nodes.plan(wishes.name, subnet, wishes.control_planes, wishes.workers)
     first, *others = machines
     with steps.step(f"{len(machines)} machines booted"):
-        await _together(lab.start(wishes.name, machine, name) for machine in machines)
+        await together(lab.start(wishes.name, machine, name) for machine in machines)
         await lab.booted(first.name)
     with steps.step(f"{first.name}: cloudctl init"):
         pool = f"{subnet[nodes.POOL[0]]}-{subnet[nodes.POOL[1]]}"
         invitation = await _init(lab, wishes, first, pool)
     if others:
         with steps.step(f"{len(others)} machines: cloudctl join"):
-            await _together(_join(lab, machine, invitation) for machine in others)
+            await together(_join(lab, machine, invitation) for machine in others)
     text = await lab.run(first.name, "cat", "/var/lib/cloudlet/admin.kubeconfig")
     return kubeconfigs.merge(text, wishes.name)
 
@@ -115,17 +115,6 @@ async def _type(lab: Lab, machine: Node, *words: str) -> str:
         raise ClusterError(f"{machine.name}: {error.stderr or error}") from error
 
 
-async def _together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """All at once; the first failure ends the others and is the one that is raised."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 async def delete(name: str, steps: Steps) -> None:
     """Remove a cluster's machines, network and entry in the kubeconfig. Raises ClusterError."""
     lab = Lab(Commands())
@@ -147,7 +136,7 @@ async def load(name: str, images: list[str], steps: Steps) -> None:
         if not await commands.succeeds("docker", "image", "inspect", one):
             raise ClusterError(f"Docker has no image {one}")
     with steps.step(f"{', '.join(images)} in {len(machines)} machines"):
-        await _together(_load(machine, images) for machine in machines)
+        await together(_load(machine, images) for machine in machines)
 
 
 async def _load(machine: Node, images: list[str]) -> None:

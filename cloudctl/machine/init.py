@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from client.command import Commands
@@ -15,6 +14,7 @@ from cloudctl.machine.layout import Machine, program
 from cloudctl.machine.stages import Stages
 from cloudctl.machine.systemd import Systemd
 from cloudctl.machine.tokens import Token
+from cloudctl.together import together
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,15 @@ async def init(machine: Machine, steps: Steps) -> Invitation:
             token = await tokens.create(client)
             ca = (machine.pki / "ca.crt").read_bytes()
             node.write_bootstrap(machine, [machine.server], ca, token)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(controlplane.daemons(systemd))
-                group.create_task(node.start(machine, systemd))
-                group.create_task(
-                    addons.ensure(client, [*objects.manifests(machine.settings.cluster), *addons.manifests()])
+            manifests = [*objects.manifests(machine.settings.cluster), *addons.manifests()]
+            await together(
+                (
+                    controlplane.daemons(systemd),
+                    node.start(machine, systemd),
+                    addons.ensure(client, manifests),
+                    discovery.add_server(client, machine.server, ca),
                 )
-                group.create_task(discovery.add_server(client, machine.server, ca))
+            )
         with stages.stage("certificates for further control planes"):
             key = await tokens.upload(client, machine.pki)
         with stages.stage("node Ready"):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from client.command import CommandError, Commands
 from cloudctl.cluster.state import ClusterError
+from cloudctl.together import together
 
 UNITS = Path("/etc/systemd/system")
 SOURCE = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
 TARGET = "cloudlet.target"
 NODE_UNITS = ("kubelet", "proxy")
 CONTROL_UNITS = ("etcd", "apiserver", "controllers", "scheduler", "cloud")
-_START_SECONDS, _STOP_SECONDS, _CALL_SECONDS = 150.0, 60.0, 30.0
+_START_SECONDS, _STOP_SECONDS, _CALL_SECONDS = 75.0, 60.0, 30.0
 _LOG_LINES = "6"
 
 
@@ -55,11 +55,11 @@ class Systemd:
 
     async def start(self, *daemons: str) -> None:
         """Start what does not run, all at once; return when every one says that it serves."""
-        await asyncio.gather(*(self._start(daemon, "start") for daemon in daemons))
+        await together(self._start(daemon, "start") for daemon in daemons)
 
     async def restart(self, *daemons: str) -> None:
         """The same, with daemons that run started anew."""
-        await asyncio.gather(*(self._start(daemon, "restart") for daemon in daemons))
+        await together(self._start(daemon, "restart") for daemon in daemons)
 
     async def _start(self, daemon: str, how: str) -> None:
         try:
