@@ -33,6 +33,7 @@ def controllers(
     service_account_private_key_file: _File = None,
     cluster_signing_cert_file: _File = None,
     cluster_signing_key_file: _File = None,
+    cluster_signing_duration: float = _DEFAULTS.cluster_signing_duration,
     node_monitor_period: float = _DEFAULTS.node_monitor_period,
     node_monitor_grace_period: float = _DEFAULTS.node_monitor_grace_period,
     terminated_pod_gc_threshold: int = _DEFAULTS.terminated_pod_gc_threshold,

@@ -12,7 +12,8 @@ from client.controller import Context, Controller
 from controllers.podstate import wall
 
 TYPE = "bootstrap.kubernetes.io/token"
-_NAMESPACE = "kube-system"
+NAMESPACE = "kube-system"
+NAME_PREFIX = "bootstrap-token-"
 
 
 def expires_at(secret: Object) -> datetime | None:
@@ -32,7 +33,7 @@ class TokenCleaner(Controller):
 
     def __init__(self, ctx: Context) -> None:
         super().__init__(ctx)
-        secrets = ctx.informers.informer(resources.SECRETS, namespace=_NAMESPACE, field_selector=f"type={TYPE}")
+        secrets = ctx.informers.informer(resources.SECRETS, namespace=NAMESPACE, field_selector=f"type={TYPE}")
         self.secrets = secrets.lister
         secrets.add_handler(self.enqueue, lambda _, new: self.enqueue(new))
 
@@ -47,6 +48,6 @@ class TokenCleaner(Controller):
             self.queue.add_after(key, left + 1)
             return
         try:
-            await self.client.delete(resources.SECRETS, meta.name(secret), _NAMESPACE, uid=meta.uid(secret))
+            await self.client.delete(resources.SECRETS, meta.name(secret), NAMESPACE, uid=meta.uid(secret))
         except NotFound:
             return

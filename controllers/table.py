@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from client.controller import Context
 from controllers.aggregation import AggregationController
+from controllers.bootstrapsigner import BootstrapSigner
 from controllers.bootstraptokens import TokenCleaner
 from controllers.certificates.authority import Authority
 from controllers.certificates.controller import Approver, Cleaner
@@ -67,8 +69,7 @@ def _certificate_signer(ctx: Context, settings: Settings) -> Runnable | None:
     certificate, key = settings.cluster_signing_cert_file, settings.cluster_signing_key_file
     if certificate is None or key is None:
         return None
-    authority = Authority(certificate.read_bytes(), key.read_bytes())
-    return CertificateSigner(ctx, authority, settings.cluster_signing_duration)
+    return CertificateSigner(ctx, partial(Authority.from_files, certificate, key), settings.cluster_signing_duration)
 
 
 def _node_ipam(ctx: Context, settings: Settings) -> Runnable:
@@ -101,6 +102,7 @@ TABLE: dict[str, Factory] = {
     "certificatesigningrequest-signing-controller": _certificate_signer,
     "certificatesigningrequest-cleaner-controller": _plain(Cleaner),
     "clusterrole-aggregation-controller": _plain(AggregationController),
+    "bootstrap-signer-controller": _plain(BootstrapSigner),
     "token-cleaner-controller": _plain(TokenCleaner),
     "pod-garbage-collector-controller": _pod_gc,
     "garbage-collector-controller": _plain(GarbageCollector),

@@ -239,5 +239,7 @@ def _either_write(given: Rule) -> Rule:
 _MORE = (
     rule("create delete get list patch update watch", "coordination.k8s.io", "leases"),
     rule("create delete get list patch update watch", "core", "configmaps secrets serviceaccounts"),
+    # Kubernetes leaves the approval of serving certificates to operators; ours approves a node's own names.
+    rule("approve", "certificates.k8s.io", "signers", "kubernetes.io/kubelet-serving"),
 )
 MANAGER = Role(MANAGER_ROLE, merged((*(_either_write(one) for name in NAMES for one in _RULES[name]), *_MORE)))

@@ -8,6 +8,8 @@ from apiserver.auth.roles import CLUSTER_ROLES
 _CONTROLLER_MANAGER = user("system:kube-controller-manager")
 _SCHEDULER = user("system:kube-scheduler")
 _ACCOUNTS = group(users.SERVICE_ACCOUNTS)
+_JOINING = group("system:bootstrappers:kubeadm:default-node-token")
+_NODES = group(users.NODES)
 _SYSTEM, _PUBLIC = "kube-system", "kube-public"
 
 
@@ -21,7 +23,8 @@ CLUSTER_GRANTS: tuple[Grant, ...] = (
     _same("system:discovery", group(users.AUTHENTICATED)),
     _same("system:basic-user", group(users.AUTHENTICATED)),
     _same("system:public-info-viewer", group(users.AUTHENTICATED), group(users.UNAUTHENTICATED)),
-    _same("system:node-proxier", user("system:kube-proxy")),
+    # Nodes too: our proxy has no identity of its own, it runs with its node's.
+    _same("system:node-proxier", user("system:kube-proxy"), _NODES),
     _same("system:kube-controller-manager", _CONTROLLER_MANAGER),
     _same("system:kube-dns", account(_SYSTEM, "kube-dns")),
     _same("system:kube-scheduler", _SCHEDULER),
@@ -32,6 +35,17 @@ CLUSTER_GRANTS: tuple[Grant, ...] = (
     Grant(MANAGER_ROLE, MANAGER_ROLE, (_CONTROLLER_MANAGER,)),
     *(Grant(f"{PREFIX}{name}", f"{PREFIX}{name}", (account(_SYSTEM, name),)) for name in NAMES),
 )
+
+_CSRS = "system:certificates.k8s.io:certificatesigningrequests"
+BOOTSTRAP_GRANTS: tuple[Grant, ...] = (
+    Grant("kubeadm:kubelet-bootstrap", "system:node-bootstrapper", (_JOINING,)),
+    Grant("kubeadm:node-autoapprove-bootstrap", f"{_CSRS}:nodeclient", (_JOINING,)),
+    Grant("kubeadm:node-autoapprove-certificate-rotation", f"{_CSRS}:selfnodeclient", (_NODES,)),
+    Grant("kubeadm:get-nodes", "kubeadm:get-nodes", (_JOINING,)),
+)
+"""By which a machine with a bootstrap token becomes a node, as kubeadm grants it."""
+_CLUSTER_INFO = "kubeadm:bootstrap-signer-clusterinfo"
+_FOLLOWERS = "cloudlet:cluster-info-followers"
 
 _LOCKS = (rule("watch", "core", "configmaps"),)
 NAMESPACE_ROLES: tuple[Role, ...] = (
@@ -55,6 +69,8 @@ NAMESPACE_ROLES: tuple[Role, ...] = (
         rule("update", "core", "configmaps", "cluster-info"),
         rule("create patch update", "core events.k8s.io", "events"),
     )),
+    Role(_CLUSTER_INFO, (rule("get", "core", "configmaps", "cluster-info"),), namespace=_PUBLIC),
+    Role(_FOLLOWERS, (rule("list watch", "core", "configmaps", "cluster-info"),), namespace=_PUBLIC),
 )  # fmt: skip
 
 
@@ -76,9 +92,14 @@ NAMESPACE_GRANTS: tuple[Grant, ...] = (
     _local(_SYSTEM, "system:controller:cloud-provider", account(_SYSTEM, "cloud-provider")),
     _local(_SYSTEM, "system:controller:token-cleaner", account(_SYSTEM, "token-cleaner")),
     _local(_PUBLIC, "system:controller:bootstrap-signer", account(_SYSTEM, "bootstrap-signer")),
+    # Whoever is to join must read it before anybody knows who that is: the token signs it.
+    _local(_PUBLIC, _CLUSTER_INFO, user(users.ANONYMOUS), group(users.AUTHENTICATED)),
+    # Nodes keep their lists of API servers and their CA by it.
+    _local(_PUBLIC, _FOLLOWERS, _NODES),
 )  # fmt: skip
 
-ROLES: tuple[Role, ...] = (*CLUSTER_ROLES, *CONTROLLER_ROLES, MANAGER, *NAMESPACE_ROLES)
+_GET_NODES = Role("kubeadm:get-nodes", (rule("get", "core", "nodes"),))
+ROLES: tuple[Role, ...] = (*CLUSTER_ROLES, *CONTROLLER_ROLES, MANAGER, _GET_NODES, *NAMESPACE_ROLES)
 """Every default role, cluster-wide and namespaced."""
-GRANTS: tuple[Grant, ...] = (*CLUSTER_GRANTS, *NAMESPACE_GRANTS)
+GRANTS: tuple[Grant, ...] = (*CLUSTER_GRANTS, *BOOTSTRAP_GRANTS, *NAMESPACE_GRANTS)
 """Every default binding."""

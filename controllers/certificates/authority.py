@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -24,14 +26,24 @@ _EXTENDED: dict[str, ObjectIdentifier] = {
 
 
 class Authority:
-    """A CA certificate and its key, both PEM. Raises ValueError for a key that cannot sign certificates."""
+    """A CA certificate and its key, both PEM; of several certificates (a CA that is being replaced) the one of the key."""
 
-    def __init__(self, certificate: bytes, key: bytes) -> None:
-        self.certificate = x509.load_pem_x509_certificate(certificate)
+    def __init__(self, certificates: bytes, key: bytes) -> None:
+        """Raises ValueError for a key that cannot sign certificates, or that is none of the certificates'."""
         loaded = serialization.load_pem_private_key(key, None)
         if not isinstance(loaded, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
             raise ValueError("the CA's key must be RSA, EC or Ed25519")
         self.key = loaded
+        public = loaded.public_key()
+        found = [c for c in x509.load_pem_x509_certificates(certificates) if c.public_key() == public]
+        if not found:
+            raise ValueError("the CA's certificate and key do not belong together")
+        self.certificate = found[0]
+
+    @classmethod
+    def from_files(cls, certificates: Path, key: Path) -> Self:
+        """Raises OSError, and ValueError as above: also for a moment while one of the files has been replaced."""
+        return cls(certificates.read_bytes(), key.read_bytes())
 
     def sign(self, request: Request, lifetime: timedelta, now: datetime) -> bytes:
         """The certificate as PEM; it ends with the CA at the latest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from cryptography import x509
@@ -16,6 +17,7 @@ from controllers.certificates.authority import Authority
 from controllers.podstate import created_at, wall
 
 _SHORTEST = timedelta(minutes=10)
+"""What a request may ask for at least, unless the administrator has set the longest life below that."""
 _DECIDED, _PENDING = timedelta(hours=1), timedelta(hours=24)
 
 
@@ -26,6 +28,10 @@ def states(csr: Object) -> set[str]:
 
 def _pem(csr: Object) -> bytes:
     return base64.b64decode(csr["spec"]["request"])
+
+
+def _stated(node: Object) -> object:
+    return (node.get("status") or {}).get("addresses")
 
 
 def _with_condition(csr: Object, kind: str, reason: str, message: str) -> Object:
@@ -51,28 +57,67 @@ class _RequestController(Controller):
 
 
 class Approver(_RequestController):
-    """Approves a kubelet's client certificate when the asker may have it by RBAC (`.../nodeclient`, `.../selfnodeclient`)."""
+    """Approves what kubelets ask for themselves.
+
+    A client certificate when the asker may have it by RBAC (`.../nodeclient`, `.../selfnodeclient`); a serving certificate when
+    a node asks for names that are its own by its Node object. The latter is ours: Kubernetes leaves it to operators.
+    """
 
     name = "csr-approver"
 
+    def __init__(self, ctx: Context) -> None:
+        super().__init__(ctx)
+        nodes = ctx.informers.informer(resources.NODES)
+        self.nodes = nodes.lister
+        nodes.add_handler(self._node_changed, self._node_updated, self._node_changed)
+
+    def _node_updated(self, old: Object, new: Object) -> None:
+        if _stated(old) != _stated(new):
+            self._node_changed(new)
+
+    def _node_changed(self, _: Object) -> None:
+        """What was refused for want of an address may be right now."""
+        for csr in self.requests.list():
+            if csr["spec"].get("signerName") == policy.KUBELET_SERVING and not states(csr):
+                self.enqueue(csr)
+
     async def reconcile(self, key: str) -> None:
-        """Ask for the asker's permission and approve."""
+        """Approve, or leave it to somebody else."""
         csr = self.requests.get(key)
-        if csr is None or states(csr) or csr["spec"].get("signerName") != policy.KUBELET_CLIENT:
+        if csr is None or states(csr):
+            return
+        signer = csr["spec"].get("signerName")
+        if signer not in (policy.KUBELET_CLIENT, policy.KUBELET_SERVING):
             return
         try:
             request = policy.parse(csr["spec"], _pem(csr))
         except ValueError:
             return  # the signer will say so
-        if policy.refusal(policy.KUBELET_CLIENT, request) is not None:
+        if policy.refusal(signer, request) is not None:
             return
+        message = (
+            await self._client_reason(csr, request) if signer == policy.KUBELET_CLIENT else self._own(csr, request)
+        )
+        if message:
+            approved = _with_condition(csr, "Approved", "AutoApproved", message)
+            await self.client.update(resources.CERTIFICATESIGNINGREQUESTS, approved, subresource="approval")
+
+    async def _client_reason(self, csr: Object, request: policy.Request) -> str:
+        """Why a client certificate is approved, empty if it is not."""
         own = policy.is_own_client(request)
         if not await self._allowed(csr, "selfnodeclient" if own else "nodeclient"):
-            return
+            return ""
         kind = "self kubelet client" if own else "kubelet client"
-        message = f"Auto approving {kind} certificate after SubjectAccessReview."
-        approved = _with_condition(csr, "Approved", "AutoApproved", message)
-        await self.client.update(resources.CERTIFICATESIGNINGREQUESTS, approved, subresource="approval")
+        return f"Auto approving {kind} certificate after SubjectAccessReview."
+
+    def _own(self, csr: Object, request: policy.Request) -> str:
+        """Why a serving certificate is approved, empty if it is not."""
+        if policy.NODES not in (csr["spec"].get("groups") or ()):
+            return ""
+        if mismatch := policy.serving_mismatch(request, self.nodes.list()):
+            self.log.warning("serving certificate not approved", request=meta.name(csr), reason=mismatch)
+            return ""
+        return "Auto approving kubelet serving certificate for the node's own name and addresses."
 
     async def _allowed(self, csr: Object, subresource: str) -> bool:
         spec = csr["spec"]
@@ -101,8 +146,11 @@ class Signer(_RequestController):
 
     name = "csr-signer"
 
-    def __init__(self, ctx: Context, authority: Authority, longest: float) -> None:
-        """`longest` is the life of a certificate in seconds when the request does not ask for a shorter one."""
+    def __init__(self, ctx: Context, authority: Callable[[], Authority], longest: float) -> None:
+        """`longest` is the life of a certificate in seconds when the request does not ask for a shorter one.
+
+        `authority` is asked for each certificate: the CA's files may have been replaced meanwhile.
+        """
         super().__init__(ctx)
         self.authority = authority
         self.longest = timedelta(seconds=longest)
@@ -128,8 +176,8 @@ class Signer(_RequestController):
         asked = csr["spec"].get("expirationSeconds")
         lifetime = self.longest
         if asked is not None:
-            lifetime = max(min(timedelta(seconds=int(asked)), self.longest), _SHORTEST)
-        pem = self.authority.sign(request, lifetime, wall())
+            lifetime = max(min(timedelta(seconds=int(asked)), self.longest), min(_SHORTEST, self.longest))
+        pem = self.authority().sign(request, lifetime, wall())
         return {**csr, "status": {**(csr.get("status") or {}), "certificate": base64.b64encode(pem).decode()}}
 
 

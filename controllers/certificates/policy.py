@@ -5,8 +5,10 @@ Source: the Kubernetes documentation, "Certificates and Certificate Signing Requ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -17,7 +19,7 @@ KUBELET_SERVING = "kubernetes.io/kubelet-serving"
 LEGACY = "kubernetes.io/legacy-unknown"
 SIGNERS = (CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY)
 
-_NODES, _NODE, _MASTERS = "system:nodes", "system:node:", "system:masters"
+NODES, _NODE, _MASTERS = "system:nodes", "system:node:", "system:masters"
 _EITHER = {"key encipherment", "digital signature"}
 
 
@@ -37,6 +39,11 @@ class Request:
     @property
     def organizations(self) -> list[str]:
         return [str(a.value) for a in self.csr.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+
+    @property
+    def names(self) -> list[str]:
+        """The DNS names and addresses among the alternative names, as text."""
+        return [str(n.value) for n in self.alternative_names if isinstance(n, x509.DNSName | x509.IPAddress)]
 
     @property
     def alternative_names(self) -> list[x509.GeneralName]:
@@ -69,8 +76,8 @@ def refusal(signer: str, request: Request) -> str | None:
 
 
 def _kubelet(request: Request, usage: str, *, client: bool) -> str | None:
-    if request.organizations != [_NODES]:
-        return f"the organization must be exactly {_NODES}"
+    if request.organizations != [NODES]:
+        return f"the organization must be exactly {NODES}"
     if not request.common_name.startswith(_NODE):
         return f"the common name must start with {_NODE}"
     if client and request.alternative_names:
@@ -87,6 +94,38 @@ def _serving(request: Request) -> str | None:
     if not names or not all(isinstance(n, x509.DNSName | x509.IPAddress) for n in names):
         return "at least one DNS name or IP address and nothing else must be an alternative name"
     return None
+
+
+def serving_mismatch(request: Request, nodes: Iterable[Mapping[str, Any]]) -> str | None:
+    """Why a node's serving certificate must not be approved, None if it may: each name is its own and nobody else's.
+
+    Its own are the node's name and what its status gives as internal and external addresses. A node states its addresses
+    itself, so those that another node has too, and the machine's own loopback, are not taken on its word.
+    """
+    known = {node["metadata"]["name"]: _addresses(node) for node in nodes}
+    name = request.common_name.removeprefix(_NODE)
+    if name not in known:
+        return f"there is no node {name}"
+    own = {name, *known.pop(name)}
+    others = {text for each, addresses in known.items() for text in (each, *addresses)}
+    for asked in request.names:
+        if asked not in own:
+            return f"{asked} is no address of node {name}"
+        if asked in others or _is_loopback(asked):
+            return f"{asked} is not node {name}'s alone"
+    return None
+
+
+def _addresses(node: Mapping[str, Any]) -> set[str]:
+    stated = (node.get("status") or {}).get("addresses") or ()
+    return {str(entry["address"]) for entry in stated if entry["type"] in ("InternalIP", "ExternalIP")}
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).is_loopback
+    except ValueError:
+        return text == "localhost"
 
 
 def is_own_client(request: Request) -> bool:

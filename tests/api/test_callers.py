@@ -36,8 +36,13 @@ def test_a_certificate_says_who_calls(api: Api) -> None:
     assert found["groups"] == ["system:masters", "system:authenticated"]
 
 
-def test_anonymous_callers_see_health_and_version_and_nothing_else(cluster: Cluster) -> None:
+def test_anonymous_callers_see_health_version_and_what_bootstrap_discovery_needs(cluster: Cluster, api: Api) -> None:
+    space = "/api/v1/namespaces/kube-public/configmaps"
+    api.post(space, {"metadata": {"name": "cluster-info"}, "data": {"kubeconfig": "{}"}})
     with connect(cluster, "") as client:
+        assert client.get(f"{space}/cluster-info").json()["data"] == {"kubeconfig": "{}"}
+        for asked in ("", "/other", "?watch=1&fieldSelector=metadata.name=cluster-info"):
+            assert client.get(f"{space}{asked}").status_code == 403, asked
         for path in ("/healthz", "/livez", "/readyz", "/version"):
             assert client.get(path).status_code == 200, path
         for path in ("/api", "/apis", "/metrics", "/openapi/v3", "/api/v1/namespaces", "/openid/v1/jwks"):
@@ -46,6 +51,7 @@ def test_anonymous_callers_see_health_and_version_and_nothing_else(cluster: Clus
         assert refused["message"] == (
             'pods is forbidden: User "system:anonymous" cannot list resource "pods" in API group "" in the namespace "x"'
         )
+    api.delete(f"{space}/cluster-info")
 
 
 def test_a_wrong_token_is_unauthorized_even_where_anonymous_callers_may_go(cluster: Cluster) -> None:

@@ -141,3 +141,29 @@ def test_authorization_of_a_known_user_costs_under_twenty_microseconds() -> None
     rounds = 2000
     best = min(timeit.repeat(lambda: authorizer.authorize(asked), number=rounds, repeat=5)) / rounds
     assert best < 20e-6, f"{best * 1e6:.1f} µs"
+
+
+def test_whoever_has_a_token_may_ask_for_a_nodes_certificate_and_nothing_of_the_clusters() -> None:
+    index = default_index()
+    joining = User("system:bootstrap:abcdef", groups=("system:bootstrappers:kubeadm:default-node-token",))
+    requests, signing = "certificatesigningrequests", "certificates.k8s.io"
+    assert all(allowed(index, joining, verb, requests, group_=signing) for verb in ("create", "get", "list", "watch"))
+    assert allowed(index, joining, "get", "nodes", name="n") and not allowed(index, joining, "list", "nodes")
+    assert not allowed(index, joining, "get", "secrets", "kube-system", "x")
+
+
+def test_everybody_may_get_cluster_info_and_nodes_may_follow_it() -> None:
+    index = default_index()
+    anonymous = User("system:anonymous", groups=("system:unauthenticated",))
+    node = User("system:node:n", groups=("system:nodes", "system:authenticated"))
+    for who in (anonymous, ALICE, node):
+        assert allowed(index, who, "get", "configmaps", "kube-public", "cluster-info")
+        assert not allowed(index, who, "get", "configmaps", "kube-public", "other")
+        assert allowed(index, who, "watch", "configmaps", "kube-public", "cluster-info") is (who is node)
+    assert not allowed(index, node, "watch", "configmaps", "kube-public")
+
+
+def test_the_proxy_works_with_its_nodes_identity() -> None:
+    index, node = default_index(), User("system:node:n", groups=("system:nodes",))
+    assert allowed(index, node, "watch", "endpointslices", group_="discovery.k8s.io")
+    assert allowed(index, node, "list", "nodes")
