@@ -30,6 +30,7 @@ def _entries() -> dict[str, Entry]:
             "down": "Stop the cluster on this machine",
             "kubeconfig": "Print the path of the administrator's kubeconfig",
         }),
+        ("Cluster of VMs", "preflight", {"preflight": "Check whether this machine can become a node"}),
         ("Objects", "get", {"get": "Display one or many resources"}),
         ("Objects", "describe", {"describe": "Show details of a resource or group of resources"}),
         ("Objects", "apply", {"apply": "Apply a configuration to a resource by file name or stdin"}),

@@ -38,8 +38,12 @@ FLAGS = {
     "--request-timeout": ("request_timeout", "How long to wait for one answer of the server, e.g. 30s"),
     "-v": ("verbose", ""),
 }
-# For these verbs the short letter means something else.
-_OTHER_MEANING: dict[str, frozenset[str]] = {"logs": frozenset({"-s"}), "up": frozenset({"-s", "-n"})}
+# For these verbs the flag means something else.
+_OTHER_MEANING: dict[str, frozenset[str]] = {
+    "logs": frozenset({"-s"}),
+    "up": frozenset({"-s", "-n"}),
+    "preflight": frozenset({"--server", "-s"}),
+}
 
 
 def take(args: list[str]) -> tuple[Globals, list[str]]:

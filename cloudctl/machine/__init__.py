@@ -1,0 +1,1 @@
+"""A VM as a member of a cluster: checked, set up, joined, cleaned."""
