@@ -37,6 +37,7 @@ def _entries() -> dict[str, Entry]:
             "token": "Make tokens for machines that join",
         }),
         ("Clusters of containers", "lab", {"load": "Bring images into the machines of `create cluster`"}),
+        ("Cluster of machines", "preflight", {"preflight": "Check whether this machine can become a node"}),
         ("Objects", "get", {"get": "Display one or many resources"}),
         ("Objects", "describe", {"describe": "Show details of a resource or group of resources"}),
         ("Objects", "apply", {"apply": "Apply a configuration to a resource by file name or stdin"}),

@@ -43,7 +43,7 @@ _OTHER_MEANING: dict[str, frozenset[str]] = {
     "logs": frozenset({"-s"}),
     "up": frozenset({"-s", "-n"}),
     "join": frozenset({"--token"}),
-    "preflight": frozenset({"--server"}),
+    "preflight": frozenset({"--server", "-s"}),
 }
 
 

@@ -36,6 +36,9 @@ Address = Annotated[
 Schedulable = Annotated[
     bool, typer.Option("--schedulable/--no-schedulable", help="Let ordinary pods run on this control plane, too")
 ]
+Ignore = Annotated[
+    str, typer.Option("--ignore-preflight-errors", help="Checks, with commas between, that must not stop it; or all")
+]
 Labels = Annotated[list[str] | None, typer.Option("--node-label", metavar="KEY=VALUE", help="A label of the node")]
 
 
@@ -80,6 +83,7 @@ def init_command(
         str, typer.Option("--virtual-ip", help="An address that always stands on a working control plane")
     ] = "",
     labels: Labels = None,
+    ignore: Ignore = "",
     output: Annotated[str, typer.Option("--output", "-o", help="json, or nothing for people")] = "",
 ) -> None:
     """Make this machine the first control plane of a new cluster, and print how others join."""
@@ -92,7 +96,7 @@ def init_command(
             ("name", cluster_name), ("podNetwork", pod_network), ("serviceNetwork", service_network),
             ("loadBalancerPool", load_balancers), ("virtualIp", virtual_ip),
         ) if value},
-    }, steps))  # fmt: skip
+    }, ignore, steps))  # fmt: skip
     if output == "json":
         typer.echo(json.dumps(_as_json(made)))
         return
@@ -101,11 +105,11 @@ def init_command(
     _say_how(made)
 
 
-async def _init(config: str, typed: dict[str, Any], steps: Steps) -> Invitation:
+async def _init(config: str, typed: dict[str, Any], ignore: str, steps: Steps) -> Invitation:
     data = settings.read(Path(config)) if config else {}
     cluster = {**(data.get("cluster") or {}), **typed.pop("cluster")}
     decided = settings.parse({**typed, **data, **typed, "cluster": cluster}, config or "init")
-    return await init(Machine(decided), steps)
+    return await init(Machine(decided), steps, ignore)
 
 
 def _as_json(made: Invitation) -> dict[str, str]:
@@ -138,6 +142,7 @@ def join_command(
     address: Address = "",
     schedulable: Schedulable = False,
     labels: Labels = None,
+    ignore: Ignore = "",
 ) -> None:
     """Make this machine a node of a cluster."""
     if control_plane != bool(certificate_key):
@@ -146,15 +151,14 @@ def join_command(
     if not host or not port.isdigit():
         raise Fault(f"{server}: HOST:PORT is needed, such as 192.0.2.10:6443")
     steps = Steps()
-    machine = run(_join(f"{host}:{port}", token, ca_cert_hash, certificate_key, {
-        **_machine_data(node_name, address, labels), **({"schedulable": True} if schedulable else {}),
-    }, steps))  # fmt: skip
+    try:
+        secret = tokens.certificate_key(certificate_key) if certificate_key else None
+        data = {**_machine_data(node_name, address, labels), **({"schedulable": True} if schedulable else {})}
+        wishes = Wishes(f"{host}:{port}", Token.parse(token), ca_cert_hash, secret, data, ignore)
+    except ClusterError as error:
+        raise Fault(str(error)) from error
+    machine = run(join(wishes, steps))
     steps.say(f"ready in {steps.seconds:.1f} s: node {machine.name}")
-
-
-async def _join(server: str, token: str, pin: str, key: str, machine: dict[str, Any], steps: Steps) -> Machine:
-    secret = tokens.certificate_key(key) if key else None
-    return await join(Wishes(server, Token.parse(token), pin, secret, machine), steps)
 
 
 @cli.command("reset", cls=Verb)

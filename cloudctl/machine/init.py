@@ -9,7 +9,7 @@ from client.rest import ApiClient
 from cloudctl.cluster import addons
 from cloudctl.cluster.state import ClusterError
 from cloudctl.cluster.steps import Steps
-from cloudctl.machine import controlplane, discovery, flags, members, node, objects, tokens
+from cloudctl.machine import checks, controlplane, discovery, flags, members, node, objects, tokens
 from cloudctl.machine.layout import Machine, program
 from cloudctl.machine.stages import Stages
 from cloudctl.machine.systemd import Systemd
@@ -35,7 +35,7 @@ class Invitation:
         return " ".join(words)
 
 
-async def init(machine: Machine, steps: Steps) -> Invitation:
+async def init(machine: Machine, steps: Steps, ignore: str = "") -> Invitation:
     """Return when the node is Ready. Raises ClusterError."""
     if machine.joined_file.exists():
         raise ClusterError(
@@ -44,9 +44,9 @@ async def init(machine: Machine, steps: Steps) -> Invitation:
         )
     stages, commands = Stages("init", steps), Commands()
     systemd = Systemd(commands)
-    first = not machine.settings_file.exists()
-    if first:
+    if not machine.settings_file.exists():
         members.refuse_foreign_data(machine)
+        await checks.check(machine, stages, ignore)
     with stages.stage("units and folders"):
         await node.prepare(machine, commands)
         machine.settings.save(machine.settings_file)

@@ -12,7 +12,7 @@ from client.kubeconfig import Kubeconfig
 from client.rest import ApiClient
 from cloudctl.cluster.state import ClusterError
 from cloudctl.cluster.steps import Steps
-from cloudctl.machine import controlplane, discovery, members, node, objects, settings, tokens
+from cloudctl.machine import checks, controlplane, discovery, members, node, objects, settings, tokens
 from cloudctl.machine.discovery import ClusterInfo
 from cloudctl.machine.layout import ETC, HOME, Machine, program
 from cloudctl.machine.settings import ClusterSettings, Role
@@ -30,6 +30,7 @@ class Wishes:
     ca_cert_hash: str
     certificate_key: bytes | None
     machine: dict[str, Any]
+    ignore: str = ""
 
     @property
     def role(self) -> Role:
@@ -49,9 +50,11 @@ async def join(wishes: Wishes, steps: Steps) -> Machine:
         with stages.stage("the token and the cluster's settings"):
             machine = await _machine(client, wishes)
             shared = await _shared(client, wishes)
-    with stages.stage("units and folders"):
+    if not machine.settings_file.exists():
         if machine.is_control_plane:
-            _refuse_foreign_etcd(machine)
+            members.refuse_foreign_data(machine)
+        await checks.check(machine, stages, wishes.ignore, wishes.server)
+    with stages.stage("units and folders"):
         await node.prepare(machine, commands)
         machine.settings.save(machine.settings_file)
         await systemd.install(program("cloudctl").parent)
@@ -76,12 +79,6 @@ def _refuse_second() -> None:
     if (HOME / "joined").exists():
         name = Machine.here().settings.cluster.name
         raise ClusterError(f"this machine is in the cluster «{name}» already: `cloudctl reset` takes it out")
-
-
-def _refuse_foreign_etcd(machine: Machine) -> None:
-    """Data of an attempt to join this very cluster may stay; any other may not."""
-    if not machine.settings_file.exists():
-        members.refuse_foreign_data(machine)
 
 
 async def _machine(client: ApiClient, wishes: Wishes) -> Machine:
