@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from api import resources
 from client.rest import ApiClient
+from cloudctl.cluster.flags import Member
 from cloudctl.machine import certificates, flags, node
 from cloudctl.machine.layout import Machine
 from cloudctl.machine.systemd import CONTROL_UNITS, Systemd
 
 
-async def etcd(machine: Machine, systemd: Systemd, member: flags.Member) -> None:
+async def etcd(machine: Machine, systemd: Systemd, member: Member) -> None:
     """Start the store; returns when it serves."""
     flags.write(machine, "etcd", flags.etcd(machine, member))
     node.give_to_user(machine)

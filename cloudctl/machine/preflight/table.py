@@ -15,7 +15,8 @@ from cloudctl.machine.preflight.checks import (
     server,
     system,
 )
-from cloudctl.machine.preflight.finding import Check, Role
+from cloudctl.machine.preflight.finding import Check
+from cloudctl.machine.settings import Role
 
 ALL = "all"
 _CONTROL_PLANE = frozenset({Role.CONTROL_PLANE})
