@@ -12,7 +12,7 @@ from cloudctl.machine.stages import Stages
 async def check(machine: Machine, stages: Stages, ignore: str, server: str = "") -> None:
     """Raises ClusterError with every error at once. `ignore` is `--ignore-preflight-errors` as it was typed."""
     cluster = machine.settings.cluster
-    with stages.stage("preflight"):
+    with stages.stage("preflight", changes=False):
         try:
             request = preflight.Request(
                 role=machine.settings.role, server=server, address=machine.settings.address, node_name=machine.name,
@@ -25,7 +25,7 @@ async def check(machine: Machine, stages: Stages, ignore: str, server: str = "")
         if preflight.failed(findings):
             errors = [finding for finding in findings if finding.level == Level.ERROR]
             lines = [f"{one.name}: {one.what}: {one.why}; {one.remedy}" for one in errors]
-            raise ClusterError("\n".join(["", *lines, "`--ignore-preflight-errors=NAME,…` goes on all the same"]))
+            raise ClusterError("\n  ".join(["", *lines, "`--ignore-preflight-errors=NAME,…` goes on all the same"]))
     for one in findings:
         if one.level == Level.WARNING:
             stages.say(f"[yellow]warning[/yellow]: {one.name}: {one.what}: {one.why}; {one.remedy}")

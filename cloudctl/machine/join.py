@@ -43,11 +43,11 @@ async def join(wishes: Wishes, steps: Steps) -> Machine:
     _refuse_second()
     stages, commands = Stages("join", steps), Commands()
     systemd = Systemd(commands)
-    with stages.stage("the cluster and its CA"):
+    with stages.stage("the cluster and its CA", changes=False):
         info = await discovery.discover(f"https://{wishes.server}", wishes.ca_cert_hash)
     bearer = Kubeconfig(servers=list(info.servers), ca=info.ca, token=str(wishes.token))
     async with ApiClient(bearer, "cloudctl") as client:
-        with stages.stage("the token and the cluster's settings"):
+        with stages.stage("the token and the cluster's settings", changes=False):
             machine = await _machine(client, wishes)
             shared = await _shared(client, wishes)
     if not machine.settings_file.exists():

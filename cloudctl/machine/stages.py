@@ -17,18 +17,20 @@ class Stages:
 
     def __init__(self, verb: str, steps: Steps) -> None:
         self._verb, self._steps = verb, steps
+        self._changed = False
 
     @contextmanager
-    def stage(self, title: str) -> Iterator[None]:
-        """One stage."""
+    def stage(self, title: str, *, changes: bool = True) -> Iterator[None]:
+        """One stage. Without `changes` it only looks."""
         try:
             with self._steps.step(title):
                 yield
         except (ClusterError, ApiError, CommandError, KubeconfigError, OSError) as error:
             text = error.message if isinstance(error, ApiError) else str(error)
-            raise ClusterError(
-                f"{self._verb} stopped at «{title}»: {text}\n(what was done so far stays; {self._verb} may be repeated)"
-            ) from error
+            self._changed = self._changed or changes
+            state = f"what was done so far stays; {self._verb} may be repeated" if self._changed else "nothing was changed"
+            raise ClusterError(f"{self._verb} stopped at «{title}»: {text} ({state})") from error
+        self._changed = self._changed or changes
 
     def say(self, text: str) -> None:
         """A line of its own."""
