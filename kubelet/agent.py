@@ -19,6 +19,7 @@ from client.events import EventRecorder
 from client.informer import InformerFactory
 from client.rest import ApiClient
 from kubelet import machine
+from kubelet.cluster_files import ClusterFiles
 from kubelet.docker_engine import DockerEngine
 from kubelet.engine_feed import EngineFeed
 from kubelet.housekeeping import Housekeeping
@@ -126,7 +127,7 @@ class Agent:
                     ("server", server.run()),
                     ("mirrors", self._mirrors.run()),
                     ("pods", self._start_pods(daemon)),
-                    *self._certificates(server),
+                    *self._upkeep(server),
                 ):
                     tasks.create_task(work, name=name)
         finally:
@@ -136,13 +137,18 @@ class Agent:
             await self.references.close()
             await self.runtime.close()
 
-    def _certificates(self, server: NodeServer) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+    def _upkeep(self, server: NodeServer) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """What keeps the node's own files fresh, where that is wanted."""
         settings = self.settings
         if settings.rotate_certificates or settings.rotate_server_certificates:
             # Loaded by name: it needs a library that is larger than all else here.
             keeper = importlib.import_module("kubelet.certificates.keeper")
             registered, serve = self._reporter.registered, lambda: server.tls.use(settings.server_pair)
             yield "certificates", keeper.keep(settings, self._client, self._clock, registered, serve)
+        if settings.follows_cluster_info:
+            ca_file = Path(settings.client_ca) if settings.sync_client_ca and settings.client_ca else None
+            kubeconfigs = (Path(settings.kubeconfig), *settings.sync_kubeconfigs)
+            yield "cluster files", ClusterFiles(self._client, self._clock, kubeconfigs, ca_file).run()
 
     async def _start_pods(self, daemon: Daemon) -> None:
         """Workers may begin once it is known what runs already; leftovers are cleared once all sources are known."""

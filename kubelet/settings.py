@@ -23,6 +23,8 @@ class Settings:
     cert_dir: Path | None = None
     rotate_certificates: bool = False
     rotate_server_certificates: bool = False
+    sync_kubeconfigs: tuple[Path, ...] = ()
+    sync_client_ca: bool = False
     manifests: Path | None = None
     address: str = "0.0.0.0"  # noqa: S104 (the API server must reach it; client certificates guard it)
     port: int = 10250
@@ -59,6 +61,11 @@ class Settings:
         return self.certificates / "kubelet-server-current.pem"
 
     @property
+    def follows_cluster_info(self) -> bool:
+        """Whether the machine's files follow kube-public/cluster-info: those of a node that has joined do."""
+        return self.rotate_certificates or self.sync_client_ca or bool(self.sync_kubeconfigs)
+
+    @property
     def cluster(self) -> str:
         """Tells this kubelet's containers from those of any other on the same Docker Engine."""
         return hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:12]
@@ -70,6 +77,10 @@ def _pairs(text: str) -> dict[str, str]:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(",") if part)
+
+
+def _paths(text: str) -> tuple[Path, ...]:
+    return tuple(Path(part) for part in _words(text))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,6 +95,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--rotate-certificates", action=argparse.BooleanOptionalAction, default=None, help=rotate)
     rotate = "have the serving certificate signed by the cluster, and keep it fresh"
     p.add_argument("--rotate-server-certificates", action=argparse.BooleanOptionalAction, default=False, help=rotate)
+    sync = "further kubeconfigs that follow the cluster's API servers and CA (kube-public/cluster-info), as the node's own does"
+    p.add_argument("--sync-kubeconfigs", type=_paths, default=(), metavar="FILE,...", help=sync)
+    sync = "--client-ca-file follows the cluster's CA, too"
+    p.add_argument("--sync-client-ca", action=argparse.BooleanOptionalAction, default=False, help=sync)
     p.add_argument("--hostname-override", default=socket.gethostname().lower(), metavar="NODE")
     p.add_argument("--root-dir", type=Path, default=Path("/var/lib/cloudlet/kubelet"))
     p.add_argument("--pod-manifest-path", type=Path, default=None, help="folder of static pods")
@@ -121,6 +136,8 @@ def settings(arguments: argparse.Namespace) -> Settings:
         cert_dir=arguments.cert_dir,
         rotate_certificates=bool(arguments.bootstrap_kubeconfig) if rotate is None else rotate,
         rotate_server_certificates=arguments.rotate_server_certificates,
+        sync_kubeconfigs=arguments.sync_kubeconfigs,
+        sync_client_ca=arguments.sync_client_ca,
         manifests=arguments.pod_manifest_path,
         address=arguments.address,
         port=arguments.port,

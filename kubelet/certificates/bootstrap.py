@@ -23,7 +23,7 @@ from kubelet.certificates import pair
 from kubelet.certificates.signing import NotSigned, client_certificate, signed
 from kubelet.settings import Settings
 
-_REMEDY = "make a new token on a control plane and join again"
+_REMEDY = "make a new token on a control plane (cloudctl token create) and join again"
 
 
 async def ensure(settings: Settings) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
+
+from kubelet import atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,4 @@ def read(path: Path) -> Pair | None:
 def write(path: Path, pem: bytes) -> None:
     """Replace the file in one step; mode 0600. Blocking. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(path)
+    atomic.replace(path, pem)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from api import resources
 from api.errors import Forbidden
@@ -18,6 +19,8 @@ from client.rest import ApiClient
 from kubelet.certificates import bootstrap, pair
 from kubelet.certificates.rotation import Rotation
 from kubelet.certificates.signing import NotSigned, client_certificate, serving_certificate, signed
+from kubelet.cluster_files import ClusterFiles
+from kubelet.inotify import FolderWatch
 from kubelet.settings import Settings
 from tests.api.cluster import Cluster
 from tests.api.controllers.world import World
@@ -77,6 +80,34 @@ async def test_a_token_brings_a_node_its_identity_and_the_node_renews_it(node: S
             await client.list(resources.SECRETS)
         fresh = await signed(client, client_certificate(NODE), 20)
     assert fresh.pem != first and fresh.end > time.time()
+
+
+async def test_a_nodes_kubeconfig_follows_cluster_info(
+    world: World, controlled: Cluster, node: Settings, tmp_path: Path
+) -> None:
+    ca = (controlled.pki / "ca.crt").read_bytes()
+    changed = asyncio.Event()
+    watch = FolderWatch(tmp_path, changed.set)
+    async with ApiClient.from_kubeconfig(node.kubeconfig) as client:
+        files = asyncio.create_task(ClusterFiles(client, RealClock(), [Path(node.kubeconfig)], None).run())
+        try:
+            for servers in ([controlled.url, "https://192.0.2.1:6443"], [controlled.url]):
+                changed.clear()
+                kubeconfig.write(tmp_path / ".text", "", servers, ca, user="")
+                text = kubeconfig.read(tmp_path / ".text")
+                body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cluster-info"}}
+                await world.client.patch(
+                    resources.CONFIGMAPS, "cluster-info", {**body, "data": {"kubeconfig": yaml.safe_dump(text)}},
+                    cluster_info.NAMESPACE, kind="apply", field_manager="tests", force=True,
+                )  # fmt: skip
+                async with asyncio.timeout(20):
+                    while kubeconfig.load(node.kubeconfig).servers != servers:
+                        await changed.wait()
+                        changed.clear()
+        finally:
+            watch.close()
+            files.cancel()
+            await asyncio.gather(files, return_exceptions=True)
 
 
 async def test_a_serving_certificate_waits_for_the_nodes_own_addresses(
