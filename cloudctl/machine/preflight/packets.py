@@ -47,6 +47,7 @@ class Packet:
             ("meta", "l4proto"): self.protocol,
             ("meta", "nfproto"): "ipv4",
             ("ct", "state"): "new",
+            ("ct", "status"): "none",
         }
         for kind, body in left.items():
             if isinstance(body, dict):

@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 
 from client.command import CommandError
 from cloudctl.machine.preflight.checks import network, ports
-from cloudctl.machine.preflight.finding import Request, Result, error, ok, warning
+from cloudctl.machine.preflight.finding import API_PORT, Level, Request, Result, error, ok, warning
 from cloudctl.machine.preflight.packets import Chain, Firewall, Packet, Verdicts
 from cloudctl.machine.preflight.probe import Probe
 
@@ -31,10 +31,19 @@ async def incoming(probe: Probe, request: Request) -> list[Result]:
     here = interface.address if interface else None
     entry = interface.name if interface else None
     peer = Packet("tcp", 0, _peer(request, interface), here, entry=entry)
+    wanted = {port: (f"{port}/tcp ({what})", replace(peer, port=port)) for port, what in ports.needed(request).items()}
+    etcd = [packet for port, packet in wanted.items() if port in ports.ETCD]
+    packets = [packet for port, packet in wanted.items() if port not in ports.ETCD]
     pod = Packet("udp", 53, str(ip_network(request.pod_network)[2]), request.dns_address, entry=_POD_BRIDGE)
-    packets = [(f"{port}/tcp ({what})", replace(peer, port=port)) for port, what in ports.needed(request).items()]
     packets.append(("53/udp of pods (cluster DNS)", pod))
-    return _judge(firewall, "input", packets, "port") or [ok("the firewall lets nodes and pods in")]
+    if request.control_plane:
+        to_server = replace(pod, protocol="tcp", port=API_PORT, destination=here)
+        packets.append((f"{API_PORT}/tcp of pods (API server)", to_server))
+    results = _judge(firewall, "input", packets, "port")
+    # A first control plane works without other members; one that joins does not.
+    for result in _judge(firewall, "input", etcd, "port"):
+        results.append(result if request.server else replace(result, level=Level.WARNING))
+    return results or [ok("the firewall lets nodes and pods in")]
 
 
 def _peer(request: Request, interface: network.Interface | None) -> str | None:

@@ -12,6 +12,7 @@ from cloudctl.machine.preflight.probe import Probe
 
 NODE_PORTS = {10250: "kubelet"}
 CONTROL_PLANE_PORTS = {API_PORT: "API server", 2379: "etcd", 2380: "etcd's peers"}
+ETCD = (2379, 2380)
 _DNS = 53
 _LISTEN, _UNCONNECTED = "0A", "07"  # linux/include/net/tcp_states.h; UDP sockets have the latter
 _SERVICES = {"etcd": "etcd", "haproxy": "haproxy", "kubelet": "kubelet"}
