@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import yaml
 from cryptography import x509
@@ -17,20 +16,13 @@ from cryptography.hazmat.primitives import serialization
 from api import resources
 from api.errors import ApiError, Conflict, NotFound, ServiceUnavailable
 from api.types import Object
+from client import cluster_info
+from client.cluster_info import KUBECONFIG, NAME, NAMESPACE, ClusterInfo
 from client.kubeconfig import SERVERS_EXTENSION, Kubeconfig
 from client.rest import ApiClient
 from cloudctl.cluster.state import ClusterError
 
-NAMESPACE, NAME = "kube-public", "cluster-info"
 _RACES = 10
-
-
-@dataclass(frozen=True)
-class ClusterInfo:
-    """What anybody may know of a cluster: its authorities and its API servers."""
-
-    ca: bytes
-    servers: tuple[str, ...]
 
 
 def ca_hash(pem: bytes) -> str:
@@ -48,21 +40,16 @@ def config_map(info: ClusterInfo) -> Object:
     config = {"apiVersion": "v1", "kind": "Config", "clusters": [{"name": "", "cluster": where}], "contexts": []}
     return {
         "metadata": {"name": NAME, "namespace": NAMESPACE},
-        "data": {"kubeconfig": yaml.safe_dump(config, sort_keys=False)},
+        "data": {KUBECONFIG: yaml.safe_dump(config, sort_keys=False)},
     }
 
 
 def parse(obj: Object) -> ClusterInfo:
     """Read the object. Raises ClusterError."""
     try:
-        where = yaml.safe_load(obj["data"]["kubeconfig"])["clusters"][0]["cluster"]
-        servers = [where["server"]]
-        for extension in where.get("extensions") or ():
-            if extension["name"] == SERVERS_EXTENSION:
-                servers += [one for one in extension["extension"]["servers"] if one not in servers]
-        return ClusterInfo(base64.b64decode(where["certificate-authority-data"]), tuple(servers))
-    except (KeyError, IndexError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise ClusterError("the cluster's ConfigMap kube-public/cluster-info cannot be read") from error
+        return cluster_info.parse(obj)
+    except ValueError as error:
+        raise ClusterError(str(error)) from error
 
 
 def host(server: str) -> str:
@@ -128,11 +115,11 @@ async def _change(client: ApiClient, change: Callable[[list[str]], list[str]], c
             present = await client.get(resources.CONFIGMAPS, NAME, NAMESPACE)
         except NotFound:
             servers = change([])
-            await client.create(resources.CONFIGMAPS, config_map(ClusterInfo(ca, tuple(servers))))
+            await client.create(resources.CONFIGMAPS, config_map(ClusterInfo(tuple(servers), ca)))
             return servers
         info = parse(present)
         servers = change(list(info.servers))
-        wanted = config_map(ClusterInfo(info.ca, tuple(servers)))["data"]
+        wanted = config_map(ClusterInfo(tuple(servers), info.ca))["data"]
         try:
             await client.update(resources.CONFIGMAPS, {**present, "data": {**present["data"], **wanted}})
         except Conflict:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cloudctl.cluster import flags
 from cloudctl.cluster.flags import Flags, Member
+from cloudctl.machine.certificates import CLIENTS
 from cloudctl.machine.layout import Machine
 from cloudctl.machine.settings import ETCD_CLIENT_PORT, ETCD_PEER_PORT, KUBELET_PORT
 
@@ -96,6 +97,12 @@ def node(machine: Machine) -> dict[str, Flags]:
             *kubelet,
             f"--bootstrap-kubeconfig={machine.bootstrap_kubeconfig}",
             "--rotate-server-certificates",
+            # On a control plane the CA's file belongs to `cloudctl certs`, as all of pki/ does.
+            *(
+                (f"--sync-kubeconfigs={','.join(str(machine.kubeconfig(who)) for who in CLIENTS)}",)
+                if machine.is_control_plane
+                else ("--sync-client-ca",)
+            ),
             *(("--node-labels=" + ",".join(f"{k}={v}" for k, v in sorted(labels.items())),) if labels else ()),
             *((f"--register-with-taints={','.join(taints)}",) if taints else ()),
         ),

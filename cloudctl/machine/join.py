@@ -7,13 +7,13 @@ from typing import Any
 
 from api import resources
 from api.errors import NotFound, Unauthorized
+from client.cluster_info import ClusterInfo
 from client.command import Commands
 from client.kubeconfig import Kubeconfig
 from client.rest import ApiClient
 from cloudctl.cluster.state import ClusterError
 from cloudctl.cluster.steps import Steps
 from cloudctl.machine import checks, controlplane, discovery, members, node, objects, settings, tokens
-from cloudctl.machine.discovery import ClusterInfo
 from cloudctl.machine.layout import ETC, HOME, Machine, program
 from cloudctl.machine.settings import ClusterSettings, Role
 from cloudctl.machine.stages import Stages

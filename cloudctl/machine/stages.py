@@ -28,7 +28,9 @@ class Stages:
         except (ClusterError, ApiError, CommandError, KubeconfigError, OSError) as error:
             text = error.message if isinstance(error, ApiError) else str(error)
             self._changed = self._changed or changes
-            state = f"what was done so far stays; {self._verb} may be repeated" if self._changed else "nothing was changed"
+            state = (
+                f"what was done so far stays; {self._verb} may be repeated" if self._changed else "nothing was changed"
+            )
             raise ClusterError(f"{self._verb} stopped at «{title}»: {text} ({state})") from error
         self._changed = self._changed or changes
 
