@@ -6,6 +6,7 @@ import datetime
 import json
 from dataclasses import asdict, dataclass
 
+from cloudctl.cluster.state import ClusterError
 from cloudctl.machine.snapshots.contents import Contents
 
 FORMAT = "cloudlet.dev/snapshot"
@@ -14,7 +15,7 @@ NAME = "manifest.json"
 STORE = "etcd.db"
 
 
-class SnapshotError(Exception):
+class SnapshotError(ClusterError):
     """A snapshot cannot be taken, read or restored; the text is one line that says why and what to do."""
 
 
