@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from client.command import CommandError, Commands
 
@@ -20,8 +21,11 @@ TIMEOUT = 5.0
 SNAPSHOT_TIMEOUT = 600.0
 _GRACE = 5.0
 """Seconds after etcdctl's own deadline after which it is killed."""
-# A variable that says the same as a flag makes etcdctl refuse to run.
-_CLEAN = ("env", *(f"--unset=ETCDCTL_{name}" for name in ("ENDPOINTS", "CACERT", "CERT", "KEY", "USER", "PASSWORD")))
+# A variable that says the same as a flag makes etcdctl refuse to run, and API=2 makes it another program.
+CLEAN = (
+    "env",
+    *(f"--unset=ETCDCTL_{name}" for name in ("API", "ENDPOINTS", "CACERT", "CERT", "KEY", "USER", "PASSWORD")),
+)
 _DOWN = ("context deadline exceeded", "unhealthy cluster", "no leader", "leader changed", "request timed out")
 
 
@@ -92,6 +96,14 @@ class Hash:
     compact_revision: int
 
 
+class KeyValue(NamedTuple):
+    """A key, its value and the revision that wrote it."""
+
+    key: bytes
+    value: bytes
+    mod_revision: int
+
+
 class EtcdCtl:
     """One etcd cluster, spoken to through `endpoints` (URLs) with a client certificate, or plainly without one."""
 
@@ -159,14 +171,21 @@ class EtcdCtl:
         await self._run(self.endpoints[:1], "snapshot", "save", str(path), timeout=timeout)
 
     async def compact(self, revision: int) -> None:
-        """Forget history before `revision`, and return when that is done."""
-        await self._run(self.endpoints, "compaction", str(revision), "--physical")
+        """Forget history before `revision`, and return when that is done; also when it was done before."""
+        try:
+            await self._run(self.endpoints, "compaction", str(revision), "--physical")
+        except EtcdCtlError as error:
+            if "has been compacted" not in str(error):
+                raise
 
-    async def page(self, start: bytes, end: bytes, *, limit: int, revision: int) -> dict[str, Any]:
-        """One page of a range of keys at a revision, in etcd's JSON: `kvs` with keys and values in base64, `more`."""
+    async def page(self, start: bytes, end: bytes, *, limit: int, revision: int) -> list[KeyValue]:
+        """At most `limit` keys from `start` up to but not including `end` as they were at a revision, in order."""
         options = (f"--limit={limit}", f"--rev={revision}")
-        answer: dict[str, Any] = await self._json("get", start.decode(), end.decode(), *options)
-        return answer
+        answer = await self._json("get", start.decode(), end.decode(), *options)
+        return [
+            KeyValue(b64decode(row["key"]), b64decode(row.get("value", "")), row["mod_revision"])
+            for row in answer.get("kvs", ())
+        ]
 
     async def _health(self, endpoint: str) -> Health:
         try:
@@ -205,7 +224,7 @@ class EtcdCtl:
     async def _run(self, endpoints: Sequence[str], *argv: str, timeout: float = 0.0) -> str:
         seconds = timeout or self._timeout
         flags = (f"--endpoints={','.join(endpoints)}", f"--command-timeout={seconds:g}s", "--dial-timeout=2s")
-        line = (*_CLEAN, "etcdctl", *flags, *self._tls, *argv)
+        line = (*CLEAN, "etcdctl", *flags, *self._tls, *argv)
         try:
             return await self._commands.run(*line, timeout=seconds + _GRACE)
         except CommandError as error:

@@ -1,0 +1,1 @@
+"""Backup and restore of a cluster: etcd's store and the keys that nodes and pods rely on, in one archive."""
