@@ -53,8 +53,10 @@ def _version(obj: Object) -> Version:
 class Collection:
     """The ConfigMaps of one namespace that the clients work on, as timed operations of one client."""
 
-    def __init__(self, client: ApiClient, name: str, namespace: str, history: History, clock: Clock) -> None:
-        self.name, self.clock, self.history = name, clock, history
+    def __init__(
+        self, client: ApiClient, name: str, namespace: str, history: History, clock: Clock, progress: asyncio.Event
+    ) -> None:
+        self.name, self.clock, self.history, self._progress = name, clock, history, progress
         self._client, self._namespace = client, namespace
 
     async def write(self, key: str, value: str, guard: int) -> int:
@@ -73,6 +75,7 @@ class Collection:
                 else:
                     answer = await self._client.create(resources.CONFIGMAPS, body, self._namespace)
             outcome, revision = "ok", int(meta.resource_version(answer))
+            self._progress.set()
         except _REFUSED:
             outcome = "failed"
         except (ApiError, TimeoutError):
@@ -234,7 +237,7 @@ class Recorder:
         self.clock = clock or RealClock()
         self.began = self.ended = 0.0
         self._config, self._namespace = config, namespace
-        self._stop = asyncio.Event()
+        self._stop, self._progress = asyncio.Event(), asyncio.Event()
         self._stack = AsyncExitStack()
         shared = ["shared-0", "shared-1"]
         own = {f"writer-{n}": [f"w{n}-{k}" for k in range(keys)] for n in range(writers)}
@@ -267,7 +270,7 @@ class Recorder:
     def _collection(self, config: Kubeconfig, name: str) -> Collection:
         client = ApiClient(config, f"lab-{name}")
         self._stack.push_async_callback(client.close)
-        return Collection(client, name, self._namespace, self.history, self.clock)
+        return Collection(client, name, self._namespace, self.history, self.clock, self._progress)
 
     async def __aenter__(self) -> Recorder:
         self.began = self.clock.now()
@@ -282,6 +285,14 @@ class Recorder:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._stack.aclose()
+
+    async def worked(self, writes: int, seconds: float = 30.0) -> None:
+        """Return when this many more writes have been acknowledged. Raises TimeoutError."""
+        wanted = len(self.history.acknowledged()) + writes
+        async with asyncio.timeout(seconds):
+            while len(self.history.acknowledged()) < wanted:
+                self._progress.clear()
+                await self._progress.wait()
 
     async def finish(self) -> History:
         """Stop writing and reading, read the final state, give the watchers the time to arrive there."""
