@@ -64,6 +64,8 @@ class Inventory(_Strict):
 
     kubeconfig: Path
     machines: list[Entry] = Field(min_length=1)
+    image: str = ""
+    """An image with a shell that the machines have; by default the one that tests make."""
 
     @model_validator(mode="after")
     def _unambiguous(self) -> Self:
