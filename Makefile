@@ -3,7 +3,7 @@ NODES ?= 2
 PYTHON_IN = .venv/bin/python
 CLOUDCTL = $(PYTHON_IN) -m cloudctl
 
-.PHONY: help setup up images example down test lint bench clean install
+.PHONY: help setup up images down test lab lint bench clean install
 
 help:            ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -24,6 +24,9 @@ down:            ## stop the cluster; its data stays
 test: setup images ## every test
 	@$(PYTHON_IN) -m pytest
 
+lab: setup images ## the fault matrix on a lab of systemd machines: fault x component, outage, losses
+	@$(PYTHON_IN) -m tests.lab
+
 lint: setup      ## ruff, mypy, import-linter
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
@@ -33,9 +36,10 @@ bench: setup images ## print the figures with their targets, measured now
 	@$(PYTHON_IN) -m tests.bench
 
 clean:           ## stop the cluster, delete its data, the images and the virtual environment
-	@if [ -x $(PYTHON_IN) ]; then $(CLOUDCTL) down --delete; $(PYTHON_IN) deploy/images/build.py --remove; fi
+	@if [ -x $(PYTHON_IN) ]; then $(CLOUDCTL) down --delete; $(CLOUDCTL) delete cluster --all; \
+		$(PYTHON_IN) deploy/images/build.py --remove; fi
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-install: setup   ## systemd units for every daemon onto this VM; see docs/systemd.md
+install: setup   ## Cloudlet's programs onto this VM, for `cloudctl init` or `join`; see docs/vms.md
 	@deploy/install.sh

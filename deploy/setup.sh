@@ -18,7 +18,8 @@ as_root() {
 
 # program:package
 NEEDS="etcd:etcd-server etcdctl:etcd-client dockerd:docker.io nft:nftables iptables:iptables ip:iproute2 haproxy:haproxy
-       busybox:busybox-static conntrack:conntrack mkfs.ext4:e2fsprogs nsenter:util-linux losetup:mount dpkg-deb:dpkg sysctl:procps"
+       busybox:busybox-static conntrack:conntrack mkfs.ext4:e2fsprogs nsenter:util-linux losetup:mount dpkg-deb:dpkg sysctl:procps
+       docker:docker-cli mmdebstrap:mmdebstrap"
 [ "${1:-}" != --no-docker ] || NEEDS="etcd:etcd-server etcdctl:etcd-client"
 
 python_of() {
@@ -45,6 +46,8 @@ install_packages() {
     have apt-get || die "missing:$missing; this script installs them with apt-get only"
     say "packages:$missing"
     as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq || die "apt-get update failed: is the network there?"
+    # Releases up to Debian 12 have the client in docker.io.
+    apt-cache show docker-cli >/dev/null 2>&1 || missing=${missing/ docker-cli/}
     # shellcheck disable=SC2086 # one word per package
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null ||
         die "apt-get cannot install:$missing"
