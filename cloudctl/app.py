@@ -36,6 +36,7 @@ def _entries() -> dict[str, Entry]:
             "reset": "Take this machine out of its cluster",
             "token": "Make tokens for machines that join",
         }),
+        ("Cluster of machines", "upgrade", {"upgrade": "Change this machine to another release of Cloudlet"}),
         ("Cluster of machines", "etcd", {"etcd": "Show the store's members; save and restore the cluster"}),
         ("Clusters of containers", "lab", {"load": "Bring images into the machines of `create cluster`"}),
         ("Cluster of machines", "preflight", {"preflight": "Check whether this machine can become a node"}),

@@ -16,6 +16,7 @@ import structlog
 from api import meta, resources, timestamp
 from api.errors import AlreadyExists, ApiError, NotFound
 from api.types import Object
+from api.version import GIT_VERSION
 from client.backoff import Backoff
 from client.clock import Clock
 from client.rest import ApiClient
@@ -24,7 +25,6 @@ from kubelet.resources import Capacity
 from kubelet.runtime import EngineInfo, Image
 from kubelet.settings import Settings
 
-VERSION = "v1.36.0+cloudlet"
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
 RENEW_SECONDS = 10.0
@@ -127,7 +127,7 @@ def status(state: NodeState, old: Object, now: str) -> Object:
             "kernelVersion": engine.kernel,
             "osImage": engine.os_image,
             "containerRuntimeVersion": f"docker://{engine.version}",
-            "kubeletVersion": VERSION,
+            "kubeletVersion": GIT_VERSION,
             "kubeProxyVersion": "",
         },
         "volumesInUse": sorted(state.in_use),

@@ -84,10 +84,10 @@ def command(
 ) -> None:
     """Delete resources by file names, stdin, resources and names, or by resources and label selector.
 
-    `delete cluster [NAME]` removes a cluster that `create cluster` made, with its machines.
+    `delete cluster [NAME|--all]` removes a cluster that `create cluster` made, with its machines.
     """
     if words and words[0] == "cluster" and len(words) <= 2:
-        delete_cluster(name or words[-1] if name or words[1:] else "cloudlet")
+        delete_cluster(name or "".join(words[1:]), everything=everything)
         return
     limit = seconds(timeout)
     request = Request(

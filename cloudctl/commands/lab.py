@@ -49,9 +49,13 @@ def create_cluster(
     steps.say(f"ready in {steps.seconds:.1f} s: context {kubeconfigs.context_name(name)} in {path}")
 
 
-def delete_cluster(name: str) -> None:
+def delete_cluster(name: str, *, everything: bool) -> None:
     """Remove a cluster's machines, disks and network, and its entry in the kubeconfig."""
-    run(create.delete(name, Steps()))
+    if name and everything:
+        raise Fault("name a cluster or say --all, not both")
+    names = sorted(run(Lab(Commands()).clusters())) if everything else [name or "cloudlet"]
+    for one in names:
+        run(create.delete(one, Steps()))
 
 
 def get_clusters() -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from api.version import CLOUDLET
 from client.command import CommandError, Commands
 from cloudctl.cluster.state import ClusterError
 from cloudctl.cluster.steps import Steps
@@ -86,12 +87,11 @@ def code_archive(files: list[Path], site: str, root: Path = _ROOT) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path in files:
             tar.add(path, f"{site}/{path.relative_to(root)}", filter=_owned_by_root)
-        distribution = metadata.distribution("cloudlet")
-        about = f"{site}/cloudlet-{distribution.version}.dist-info"
-        _text(
-            tar, f"{about}/METADATA", f"Metadata-Version: 2.1\nName: cloudlet\nVersion: {distribution.version}\n", 0o644
-        )
-        for entry in distribution.entry_points:
+        # What pip needs to know in order to put another release in this one's place.
+        about = f"{site}/cloudlet-{CLOUDLET}.dist-info"
+        _text(tar, f"{about}/METADATA", f"Metadata-Version: 2.1\nName: cloudlet\nVersion: {CLOUDLET}\n", 0o644)
+        _text(tar, f"{about}/RECORD", "".join(f"{path.relative_to(root)},,\n" for path in files), 0o644)
+        for entry in metadata.distribution("cloudlet").entry_points:
             module, _, function = entry.value.partition(":")
             script = f"#!{PREFIX}/bin/python\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n"
             _text(tar, f"{PREFIX[1:]}/bin/{entry.name}", script, 0o755)

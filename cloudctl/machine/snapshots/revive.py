@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from api import resources
+from client import cluster_info
 from client.command import Commands
 from client.rest import ApiClient
 from cloudctl.cluster.state import ClusterError
@@ -81,7 +82,7 @@ def _settle(machine: Machine) -> None:
 async def _forget_servers(machine: Machine) -> None:
     """Take the API servers that were lost out of the list that clients are given."""
     async with ApiClient.from_kubeconfig(machine.admin_kubeconfig, "cloudctl") as client:
-        info = discovery.parse(await client.get(resources.CONFIGMAPS, discovery.NAME, discovery.NAMESPACE))
+        info = discovery.parse(await client.get(resources.CONFIGMAPS, cluster_info.NAME, cluster_info.NAMESPACE))
         for server in info.servers:
             if server != machine.server:
                 await discovery.remove_server(client, server)
