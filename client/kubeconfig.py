@@ -1,6 +1,7 @@
 """Kubeconfig files: where the API servers are and who we are. Source: the Kubernetes `Config` v1 format.
 
-Several servers of one cluster stand in our extension `cloudlet.dev/servers`, which other clients ignore.
+Several servers of one cluster stand in our extension `cloudlet.dev/servers`, which other clients ignore. A certificate and
+its key may be one PEM file that both entries name, as a kubelet's are.
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ import yaml
 SERVERS_EXTENSION = "cloudlet.dev/servers"
 
 
+Stamp = tuple[int, int, int] | None
+"""Tells one state of a file from another: when it was written, its inode, its size; None when it is not there."""
+
+
 class KubeconfigError(Exception):
-    """The file is missing, is no kubeconfig, or names a context that is not in it. The text is for people."""
+    """The file is missing, is no kubeconfig, or names what is not there or of no use. The text is for people."""
 
 
 @dataclass(slots=True)
@@ -30,19 +35,26 @@ class Kubeconfig:
     servers: list[str]
     ca: bytes | None = None
     cert: bytes | None = None
-    key: bytes | None = None
-    token: str = ""
-    token_file: str = ""
+    key: bytes | None = field(default=None, repr=False)
+    token: str = field(default="", repr=False)
     username: str = ""
     password: str = field(default="", repr=False)
     insecure: bool = False
     namespace: str = "default"
     server_name: str = ""
     context: str = ""
+    files: dict[Path, Stamp] = field(default_factory=dict, compare=False, repr=False)
+    """What this was read from: the kubeconfig and the files it refers to, each as it was before it was read."""
 
     def ssl_context(self) -> ssl.SSLContext:
-        """A client context that trusts the cluster's CA alone and presents our certificate, if we have one."""
-        context = ssl.create_default_context(cadata=self.ca.decode() if self.ca else None)
+        """A client context that trusts the cluster's CA alone and presents our certificate, if we have one.
+
+        Raises KubeconfigError for a CA or a certificate that is none, and for a key that is not the certificate's.
+        """
+        try:
+            context = ssl.create_default_context(cadata=self.ca.decode() if self.ca else None)
+        except (ssl.SSLError, ValueError) as error:
+            raise KubeconfigError(f"kubeconfig: certificate-authority: {error}") from error
         # CAs made before RFC 5280's key identifiers were usual are still cluster CAs.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if self.insecure:
@@ -51,14 +63,17 @@ class Kubeconfig:
         if self.cert and self.key:
             # OpenSSL loads a chain from files only; the pair is gone from disk before this returns.
             with tempfile.NamedTemporaryFile() as pair:
-                pair.write(self.cert + b"\n" + self.key)
+                pair.write(self.cert if self.cert == self.key else self.cert + b"\n" + self.key)
                 pair.flush()
-                context.load_cert_chain(pair.name)
+                try:
+                    context.load_cert_chain(pair.name)
+                except ssl.SSLError as error:
+                    raise KubeconfigError(f"kubeconfig: client-certificate and client-key: {error}") from error
         return context
 
-    def bearer(self) -> str:
-        """The token to send, read anew from its file because files rotate; empty without one."""
-        return Path(self.token_file).read_text().strip() if self.token_file else self.token
+    def changed(self) -> bool:
+        """Whether a file that this was read from is another now."""
+        return any(_stamp(path) != stamp for path, stamp in self.files.items())
 
 
 def default_path() -> Path:
@@ -87,18 +102,44 @@ def _named(config: dict[str, Any], kind: str, name: str, path: str | Path) -> di
     raise KubeconfigError(f"kubeconfig {path}: there is no {kind} {name!r}")
 
 
-def _bytes(entry: dict[str, Any], name: str, base: Path) -> bytes | None:
-    """`<name>-data` decoded, else the contents of the file `<name>` names, relative to the kubeconfig."""
+def _stamp(path: Path) -> Stamp:
     try:
-        if entry.get(f"{name}-data"):
-            return base64.b64decode(entry[f"{name}-data"], validate=True)
-        return (base / entry[name]).read_bytes() if entry.get(name) else None
-    except (OSError, binascii.Error) as error:
-        raise KubeconfigError(f"kubeconfig: {name}: {error}") from error
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+class _Entry:
+    """A cluster's or a user's settings, whose values may be the contents of files relative to the kubeconfig."""
+
+    def __init__(self, values: dict[str, Any], base: Path, files: dict[Path, Stamp]) -> None:
+        self.values, self._base, self._files = values, base, files
+
+    def value(self, name: str) -> bytes | None:
+        """`<name>-data` decoded, else what is in the file that `<name>` names."""
+        try:
+            if self.values.get(f"{name}-data"):
+                return base64.b64decode(self.values[f"{name}-data"], validate=True)
+        except binascii.Error as error:
+            raise KubeconfigError(f"kubeconfig: {name}-data: {error}") from error
+        return self.file(name)
+
+    def file(self, name: str) -> bytes | None:
+        """What is in the file that `<name>` names."""
+        if not self.values.get(name):
+            return None
+        path = self._base / str(self.values[name])
+        self._files[path] = _stamp(path)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise KubeconfigError(f"kubeconfig: {name}: {error}") from error
 
 
 def load(path: str | Path, context: str = "") -> Kubeconfig:
     """One context of the file (the current one by default). Raises KubeconfigError."""
+    files = {Path(path): _stamp(Path(path))}
     config, base = read(path), Path(path).parent
     context = context or config.get("current-context") or ""
     if not context:
@@ -112,19 +153,21 @@ def load(path: str | Path, context: str = "") -> Kubeconfig:
             servers += [s for s in extension.get("extension", {}).get("servers", ()) if s not in servers]
     if not servers:
         raise KubeconfigError(f"kubeconfig {path}: cluster {chosen.get('cluster')!r} has no server")
+    where, who = _Entry(cluster, base, files), _Entry(user, base, files)
+    token = who.file("tokenFile")
     return Kubeconfig(
         servers=[s.rstrip("/") for s in servers],
-        ca=_bytes(cluster, "certificate-authority", base),
-        cert=_bytes(user, "client-certificate", base),
-        key=_bytes(user, "client-key", base),
-        token=user.get("token", ""),
-        token_file=user.get("tokenFile", ""),
+        ca=where.value("certificate-authority"),
+        cert=who.value("client-certificate"),
+        key=who.value("client-key"),
+        token=token.decode().strip() if token else user.get("token", ""),
         username=user.get("username", ""),
         password=user.get("password", ""),
         insecure=bool(cluster.get("insecure-skip-tls-verify")),
         namespace=chosen.get("namespace") or "default",
         server_name=cluster.get("tls-server-name", ""),
         context=context,
+        files=files,
     )
 
 

@@ -1,13 +1,16 @@
-"""The REST client: one connection pool over one or more API servers, every failure an `ApiError`.
+"""The REST client: one or more API servers as one, every failure an `ApiError`.
 
 Requests that never reached a server, and reads, are tried again on the next server of the kubeconfig; writes that may have
-arrived are not, because only the caller knows whether to repeat them.
+arrived are not, because only the caller knows whether to repeat them. With several servers, one that is dead, gone or hung
+costs a request or a watch at most three seconds (client/endpoints.py), and one that says 503 or ends a watch before its time
+is left for the next. A client of a kubeconfig file follows the file's changes (client/credentials.py).
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -19,9 +22,9 @@ from api.errors import ApiError, InternalError, ServiceUnavailable
 from api.meta import name as name_of
 from api.meta import namespace as namespace_of
 from api.types import Object, Resource
-from client import kubeconfig
+from client.credentials import Credentials
+from client.endpoints import Endpoints
 from client.kubeconfig import Kubeconfig
-from client.transport import Transport
 
 PatchKind = Literal["merge", "strategic", "json", "apply"]
 _PATCH_TYPES: dict[str, str] = {
@@ -31,30 +34,41 @@ _PATCH_TYPES: dict[str, str] = {
     "apply": "application/apply-patch+yaml",
 }
 _CONNECT_SECONDS, _REQUEST_SECONDS = 3.0, 30.0
+# While there is another server to try, one that is slow to connect is not worth the wait.
+_SHORT_CONNECT_SECONDS = 1.0
 # The server sends a bookmark about every minute, so a silent watch is a dead one.
 _WATCH_SILENCE_SECONDS = 90.0
+_EARLY_SECONDS = 2.0
 _METADATA_ONLY = "application/json;as={};g=meta.k8s.io;v=v1,application/json"
 
 
 class ApiClient:
-    """Kubernetes API verbs on plain objects. Use as an async context manager, or call `close`."""
+    """Kubernetes API verbs on plain objects. Use as an async context manager, or call `close`.
+
+    `fence`, when set, is called before every request that may change something; what it raises is raised, and nothing is sent.
+    """
 
     def __init__(
-        self, config: Kubeconfig, user_agent: str = "cloudlet", *, headers: dict[str, str] | None = None
+        self,
+        config: Kubeconfig | Credentials,
+        user_agent: str = "cloudlet",
+        *,
+        headers: dict[str, str] | None = None,
     ) -> None:
-        self.config = config
-        self._server = 0
+        self.fence: Callable[[], None] | None = None
+        self._credentials = config if isinstance(config, Credentials) else None
+        self._config = config.current() if isinstance(config, Credentials) else config
+        self._endpoints = Endpoints(self._config)
         self._http = httpx.AsyncClient(
-            transport=Transport(config.ssl_context()),
+            transport=self._endpoints,
             headers={"User-Agent": user_agent, "Accept": "application/json", **(headers or {})},
-            timeout=httpx.Timeout(_REQUEST_SECONDS, connect=_CONNECT_SECONDS),
             trust_env=False,
         )
 
     @classmethod
     def from_kubeconfig(cls, path: str | Path, user_agent: str = "cloudlet", context: str = "") -> Self:
-        """A client for a kubeconfig's context. Raises KubeconfigError."""
-        return cls(kubeconfig.load(path, context), user_agent)
+        """A client for a kubeconfig's context that follows the file's changes. Raises KubeconfigError."""
+        return cls(Credentials(path, context), user_agent)
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,14 +83,24 @@ class ApiClient:
         await self._http.aclose()
 
     @property
+    def config(self) -> Kubeconfig:
+        """Where the servers are and who we are, as the kubeconfig says now."""
+        if self._credentials is not None:
+            config = self._credentials.current()
+            if config is not self._config:
+                self._config = config
+                self._endpoints.update(config)
+        return self._config
+
+    @property
     def server(self) -> str:
         """The API server that requests go to now."""
-        return self.config.servers[self._server]
+        return self._endpoints.roster.current
 
     def authorization(self) -> dict[str, str]:
         """The header that says who we are, if a certificate does not."""
-        if token := self.config.bearer():
-            return {"Authorization": f"Bearer {token}"}
+        if self.config.token:
+            return {"Authorization": f"Bearer {self.config.token}"}
         if self.config.username:
             pair = f"{self.config.username}:{self.config.password}".encode()
             return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
@@ -85,13 +109,16 @@ class ApiClient:
     def _request(
         self, method: str, path: str, params: dict[str, Any] | None, body: bytes | None, headers: dict[str, str]
     ) -> httpx.Request:
-        extensions = {"sni_hostname": self.config.server_name} if self.config.server_name else {}
+        authorization = self.authorization()  # first: it may bring other servers
+        extensions: dict[str, Any] = {"server": self.server}
+        if self.config.server_name:
+            extensions["sni_hostname"] = self.config.server_name
         return self._http.build_request(
             method,
             self.server + path,
             params={k: v for k, v in (params or {}).items() if v not in (None, "")},
             content=body,
-            headers=self.authorization() | headers,
+            headers=authorization | headers,
             extensions=extensions,
         )
 
@@ -106,26 +133,37 @@ class ApiClient:
         stream: bool = False,
         silence: float | None = None,
     ) -> httpx.Response:
-        error: httpx.TransportError | None = None
         # One try a server, and a second on a lone one: a kept-alive connection may have died while idle.
-        for _ in range(max(2, len(self.config.servers))):
+        tries = max(2, len(self.config.servers))
+        for left in reversed(range(tries)):
             request = self._request(method, path, params, body, headers or {})
-            if silence:
-                request.extensions["timeout"] = {
-                    "connect": _CONNECT_SECONDS, "read": silence, "write": _REQUEST_SECONDS, "pool": _REQUEST_SECONDS,
-                }  # fmt: skip
+            request.extensions["timeout"] = {
+                "connect": _SHORT_CONNECT_SECONDS if left and self._endpoints.several else _CONNECT_SECONDS,
+                "read": silence or _REQUEST_SECONDS, "write": _REQUEST_SECONDS, "pool": _REQUEST_SECONDS,
+            }  # fmt: skip
+            if self.fence is not None and method != "GET":
+                self.fence()
             try:
-                return await self._http.send(request, stream=stream)
+                response = await self._http.send(request, stream=stream)
             except httpx.TransportError as failure:
-                error = failure
+                self._failed(request)
                 unsent = isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-                self._server = (self._server + 1) % len(self.config.servers)
-                if not unsent and method != "GET":
-                    break
-        why = str(error) or type(error).__name__
-        raise ServiceUnavailable(
-            f"the API server {request.url.host}:{request.url.port} does not answer: {why}"
-        ) from error
+                if left and (unsent or method == "GET"):
+                    continue
+                why = str(failure) or type(failure).__name__
+                raise ServiceUnavailable(
+                    f"the API server {request.url.host}:{request.url.port} does not answer: {why}"
+                ) from failure
+            if response.status_code == 503:
+                self._failed(request)
+                if left and method == "GET" and self._endpoints.several:
+                    await response.aclose()
+                    continue
+            return response
+        raise AssertionError("there is no try after the last")
+
+    def _failed(self, request: httpx.Request) -> None:
+        self._endpoints.failed(request.extensions["server"])
 
     async def raw(
         self,
@@ -159,6 +197,7 @@ class ApiClient:
             async for piece in response.aiter_bytes():
                 yield piece
         except httpx.TransportError as error:
+            self._failed(response.request)
             raise ServiceUnavailable(f"the stream broke off: {error}") from error
         finally:
             await response.aclose()
@@ -303,6 +342,7 @@ class ApiClient:
         silence = _WATCH_SILENCE_SECONDS if bookmarks else timeout_seconds + _REQUEST_SECONDS
         path = resource.path(namespace)
         response = await self._send("GET", path, params, headers=headers, stream=True, silence=silence)
+        end = time.monotonic() + timeout_seconds - _EARLY_SECONDS
         try:
             if response.status_code >= 400:
                 await response.aread()
@@ -312,7 +352,10 @@ class ApiClient:
                 if event["type"] == "ERROR":
                     raise ApiError.from_status(event["object"])
                 yield event
+            if time.monotonic() < end:  # as a server does that stops
+                self._failed(response.request)
         except httpx.TransportError as error:
+            self._failed(response.request)
             raise ServiceUnavailable(f"the watch of {resource.plural} broke off: {error!r}") from error
         finally:
             await response.aclose()

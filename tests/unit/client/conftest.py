@@ -25,6 +25,7 @@ class FakeServer:
     def client(self, *servers: str) -> ApiClient:
         """A client of these servers (one by default), all answered by this object."""
         client = ApiClient(Kubeconfig(servers=list(servers) or ["https://one:6443"], insecure=True))
+        client._endpoints.roster.use(client.config.servers[0])
         client._http = httpx.AsyncClient(transport=httpx.MockTransport(self._handle))
         return client
 

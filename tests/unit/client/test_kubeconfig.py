@@ -9,6 +9,7 @@ import yaml
 
 from client import kubeconfig
 from client.kubeconfig import KubeconfigError
+from cloudctl.cluster.pki import Authority, Leaf
 
 
 def test_what_is_written_reads_back_and_is_private(tmp_path: Path) -> None:
@@ -34,8 +35,28 @@ def test_files_are_found_relative_to_the_kubeconfig(tmp_path: Path) -> None:
     config = kubeconfig.load(path)
     assert config.servers == ["https://a:1"]
     assert config.ca == b"CA"
-    assert config.bearer() == "secret"
+    assert config.token == "secret"
     assert config.namespace == "team"
+
+
+def test_a_certificate_and_its_key_may_be_one_file(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "ca", "ca")
+    pair = authority.issue(Leaf("node"))
+    (tmp_path / "current.pem").write_bytes(pair.cert + pair.key)
+    path = tmp_path / "config"
+    text = {
+        "clusters": [{"name": "c", "cluster": {"server": "https://a:1", "certificate-authority": "ca.crt"}}],
+        "users": [{"name": "u", "user": {"client-certificate": "current.pem", "client-key": "current.pem"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    path.write_text(yaml.safe_dump(text))
+    config = kubeconfig.load(path)
+    config.ssl_context()
+    assert set(config.files) == {path, tmp_path / "ca.crt", tmp_path / "current.pem"}
+    assert not config.changed()
+    (tmp_path / "current.pem").unlink()
+    assert config.changed()
 
 
 @pytest.mark.parametrize(

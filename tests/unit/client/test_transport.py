@@ -429,6 +429,71 @@ async def test_closing_closes_connections_in_use_and_idle(server: Server) -> Non
     await response.aclose()
 
 
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Takes everything and answers nothing, as a stopped process does."""
+    while await reader.read(1 << 16):
+        pass
+
+
+async def test_what_is_outstanding_is_counted_until_its_body_is_done(server: Server) -> None:
+    transport = Transport(ssl.create_default_context())
+    async with httpx.AsyncClient(transport=transport, base_url=server.url, timeout=5) as client:
+        response = await client.send(client.build_request("GET", "/"), stream=True)
+        assert (transport.outstanding, transport.heard > 0) == (1, True)
+        await response.aread()
+        await response.aclose()
+        assert transport.outstanding == 0
+        server.talk = silent
+        server.hang_up()
+        with pytest.raises(httpx.TransportError):
+            await client.get("/", timeout=0.02)
+        assert transport.outstanding == 0
+
+
+async def test_an_abort_fails_what_is_outstanding_and_serves_what_comes_later(server: Server) -> None:
+    asked = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"stream" in await request_of(reader):
+            writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        else:
+            asked.set()
+        await silent(reader, writer)
+
+    server.talk = talk
+    transport = Transport(ssl.create_default_context())
+    async with httpx.AsyncClient(transport=transport, base_url=server.url, timeout=30) as client:
+        stream = await client.send(client.build_request("GET", "/stream"), stream=True)
+        waiting = asyncio.ensure_future(client.get("/"))
+        await asyncio.wait_for(asked.wait(), 5)
+        transport.abort()
+        await asyncio.wait_for(fails(waiting), 5)
+        with pytest.raises(httpx.ReadError):
+            await asyncio.wait_for(stream.aread(), 5)
+        await stream.aclose()
+        server.talk = server.answer
+        assert (await client.get("/")).text == "ok"
+
+
+async def test_a_retired_transport_closes_after_the_last_answer(server: Server) -> None:
+    transport = Transport(ssl.create_default_context())
+    client = httpx.AsyncClient(transport=transport, base_url=server.url, timeout=5)
+    response = await client.send(client.build_request("GET", "/"), stream=True)
+    transport.retire()
+    assert (await response.aread()) == b"ok"
+    await response.aclose()
+    await server.client_left()
+    await transport.aclose()
+
+
+async def test_the_kernel_watches_over_connections(server: Server) -> None:
+    made = Transport(ssl.create_default_context())._socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("", 0)))
+    with made:
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        idle = made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        assert idle + made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) / 1000 < 45
+
+
 async def test_a_transport_that_was_never_used_needs_no_loop_to_be_made() -> None:
     transport = await asyncio.to_thread(Transport, ssl.create_default_context())
     await transport.aclose()
