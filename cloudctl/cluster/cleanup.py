@@ -18,8 +18,8 @@ import httpx
 
 from client.command import CommandError, Commands
 from cloudctl.cluster import daemons, network
-from cloudctl.cluster.preflight import DOCKER_SOCKET
 from cloudctl.cluster.state import Cluster
+from cloudctl.machine.preflight.probe import DOCKER_SOCKET
 from cloudctl.supervisor.spec import Spec
 
 LABEL = "io.cloudlet.cluster"

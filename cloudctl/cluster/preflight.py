@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
-from pathlib import Path
 
-from cloudctl.cluster import network
 from cloudctl.cluster.state import Cluster, ClusterError, port_is_free
+from cloudctl.machine.preflight.checks.engine import complaint
+from cloudctl.machine.preflight.checks.programs import LOCAL, missing_packages
+from cloudctl.machine.preflight.checks.system import running_elsewhere
+from cloudctl.machine.preflight.probe import DOCKER_SOCKET
+from cloudctl.machine.preflight.probe import which as _which
 from cloudctl.supervisor import pidfile
-
-DOCKER_SOCKET = Path("/var/run/docker.sock")
-_PROGRAMS = {
-    "ip": "iproute2",
-    "nft": "nftables",
-    "iptables": "iptables",
-    "nsenter": "util-linux",
-    "haproxy": "haproxy",
-    "mkfs.ext4": "e2fsprogs",
-}
 
 
 def check(cluster: Cluster, *, running: bool) -> None:
@@ -37,10 +29,6 @@ def _etcd() -> list[str]:
     if _which("etcd"):
         return []
     return ["etcd is not installed: `apt-get install etcd-server` (or `deploy/setup.sh`)"]
-
-
-def _which(program: str) -> str | None:
-    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
 
 
 def _ports(cluster: Cluster) -> list[str]:
@@ -67,12 +55,8 @@ def _root() -> list[str]:
 
 
 def _programs() -> list[str]:
-    missing = {package for program, package in _PROGRAMS.items() if not _which(program)}
-    return (
-        [f"programs are missing: `apt-get install {' '.join(sorted(missing))}` (or `deploy/setup.sh`)"]
-        if missing
-        else []
-    )
+    missing = missing_packages(LOCAL, _which)
+    return [f"programs are missing: `apt-get install {' '.join(missing)}` (or `deploy/setup.sh`)"] if missing else []
 
 
 def _docker() -> list[str]:
@@ -81,17 +65,13 @@ def _docker() -> list[str]:
         probe.settimeout(5)
         try:
             probe.connect(str(DOCKER_SOCKET))
-        except FileNotFoundError:
-            return [f"Docker is not running ({DOCKER_SOCKET} is not there): {remedy}"]
         except OSError as error:
-            return [f"Docker does not answer on {DOCKER_SOCKET} ({error}): {remedy}"]
+            return [f"{complaint(error)}: {remedy}"]
     return []
 
 
 def _other(cluster: Cluster) -> list[str]:
-    other = network.owner()
-    if other in (None, cluster.home) or other is None or not (other / "cluster.json").exists():
-        return []
-    if pidfile.read(other / "run" / "supervisor.pid") is None:
+    other = running_elsewhere(cluster)
+    if not other:
         return []
     return [f"another cluster with real nodes runs on this machine: `cloudctl down --state {other}` first"]
