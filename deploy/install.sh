@@ -17,7 +17,7 @@ say "programs in $PREFIX"
 [ -x "$PREFIX/bin/python" ] || "$(.venv/bin/python -c 'import sys; print(sys._base_executable)')" -m venv "$PREFIX"
 "$PREFIX/bin/python" -m pip install -qq --disable-pip-version-check .
 ln -sf "$PREFIX/bin/cloudctl" /usr/local/bin/cloudctl
-install -D -m 0644 docs/systemd.md /usr/local/share/doc/cloudlet/systemd.md
+install -D -m 0644 -t /usr/local/share/doc/cloudlet docs/systemd.md docs/backup.md
 
 if [ -e /etc/cloudlet/machine.yaml ]; then
     say "this machine is in a cluster: starting its daemons anew with the new programs"

@@ -118,10 +118,26 @@ async def watch(core: Core, request: Request, resource: Resource) -> Reply | Non
         else:
             await core.feed.fresh()
     watcher = Watcher(options.selection)
-    problem = _begin(cache, watcher, options, initial)
+    problem = await _from_another_store(core, options, initial) or _begin(cache, watcher, options, initial)
     stream = Stream(core, request, cache, watcher, frames, seconds)
     await stream.run(problem, mark_initial=bool(initial))
     return None
+
+
+async def _from_another_store(core: Core, options: ListOptions, initial: bool | None) -> errors.ApiError | None:
+    """Expired for a version that etcd has not reached, by a read that is newer than the request.
+
+    Who asks has seen that version, so it is of another store than this one: of the one before etcd was restored. To wait for
+    it would be to say nothing of all changes up to there.
+    """
+    if initial or not options.version or options.version <= core.feed.revision:
+        return None
+    reached = await core.feed.fresh()
+    if options.version <= reached:
+        return None
+    return errors.Expired(
+        f"resource version {options.version} is ahead of the store, which is at {reached}: list again"
+    )
 
 
 def _begin(cache: Cache, watcher: Watcher, options: ListOptions, initial: bool | None) -> errors.ApiError | None:

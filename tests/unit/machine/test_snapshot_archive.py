@@ -25,7 +25,7 @@ TAKEN = datetime.datetime(2026, 1, 31, 4, 5, tzinfo=datetime.UTC)
 def make(folder: Path, **changes: object) -> tuple[Path, Manifest]:
     """An archive with a store that is no real one."""
     store, key = folder / "store", folder / "key"
-    store.write_bytes(b"".join(hashlib.sha256(bytes([n])).digest() for n in range(100)) + bytes(3000))
+    store.write_bytes(b"".join(hashlib.sha256(bytes([n])).digest() for n in range(10)) + bytes(3000))
     key.write_bytes(b"secret")
     sources = {STORE: store, "pki/etcd/ca.key": key}
     files = {name: archive.describe(source) for name, source in sources.items()}
