@@ -14,12 +14,12 @@ from typing import Any
 import yaml
 
 from client.command import CommandError, Commands
-from cloudctl.cluster.preflight import DOCKER_SOCKET
 from cloudctl.cluster.state import ClusterError
 from cloudctl.cluster.steps import Steps
 from cloudctl.lab import image, kubeconfigs, nodes
 from cloudctl.lab.image import NodeImage
 from cloudctl.lab.nodes import Lab, Node
+from cloudctl.machine.preflight.probe import DOCKER_SOCKET
 from cloudctl.machine.settings import Role
 from cloudctl.together import together
 

@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 
 from client import kubeconfig
-from cloudctl.cluster import addons, cleanup, daemons, identities, machine, network
+from cloudctl.cluster import addons, cleanup, daemons, identities, network
 from cloudctl.cluster.down import delete_state
 from cloudctl.cluster.pki import Authority, Leaf, server_leaf
 from cloudctl.cluster.processes import tail
@@ -132,16 +132,6 @@ def test_nodes_of_one_machine_differ_in_address_and_port(tmp_path: Path) -> None
     cluster = Cluster(tmp_path, Decisions(nodes=3))
     assert [cluster.node_address(n) for n in cluster.node_names] == ["10.98.0.11", "10.98.0.12", "10.98.0.13"]
     assert [cluster.kubelet_port(n) for n in cluster.node_names] == [10250, 10251, 10252]
-
-
-def test_a_machine_under_systemd_gets_the_same_flags(tmp_path: Path) -> None:
-    cluster = machine.Machine(tmp_path, "vm-1", "192.0.2.7")
-    specs = {machine.unit_name(spec): machine.environment(spec) for spec in daemons.specs(cluster)}
-    assert set(specs) == {"etcd", "apiserver", "controllers", "scheduler", "cloud", "kubelet", "proxy"}
-    assert specs["kubelet"].startswith('FLAGS="--kubeconfig=')
-    assert "--node-ip=192.0.2.7" in specs["kubelet"]
-    assert "--advertise-address=192.0.2.7" in specs["apiserver"]
-    assert specs["etcd"].startswith('FLAGS="--name=')
 
 
 def test_add_ons_are_objects_with_names() -> None:

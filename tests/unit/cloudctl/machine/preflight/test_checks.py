@@ -13,8 +13,8 @@ import pytest
 from client.command import CommandError
 from cloudctl.machine.preflight import CHECKS, Finding, Level, Request, run
 from cloudctl.machine.preflight.checks import system
-from cloudctl.machine.preflight.finding import Role
 from cloudctl.machine.preflight.probe import Answer, Space
+from cloudctl.machine.settings import Role
 from tests.unit.cloudctl.machine.preflight.fake import (
     ADDRESS,
     GIB,

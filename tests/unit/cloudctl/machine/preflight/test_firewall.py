@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cloudctl.machine.preflight import Finding, Level, Request, run
-from cloudctl.machine.preflight.finding import Role
 from cloudctl.machine.preflight.packets import Firewall, Packet
+from cloudctl.machine.settings import Role
 from tests.unit.cloudctl.machine.preflight.fake import ADDRESS, FakeMachine, link
 
 _RULESETS = Path(__file__).parent / "rulesets"

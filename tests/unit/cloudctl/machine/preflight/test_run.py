@@ -15,8 +15,9 @@ from client.command import CommandError
 from cloudctl.__main__ import run as cloudctl
 from cloudctl.machine import preflight
 from cloudctl.machine.preflight import CHECKS, Finding, Level, Request, failed, ignored, render, run, runner, to_json
-from cloudctl.machine.preflight.finding import Check, Result, Role, endpoint, error, ok, warning
+from cloudctl.machine.preflight.finding import Check, Result, endpoint, error, ok, warning
 from cloudctl.machine.preflight.probe import Probe
+from cloudctl.machine.settings import Role
 from tests.unit.cloudctl.machine.preflight.fake import FakeMachine
 
 ROOT = Path(__file__).resolve().parents[5]
