@@ -151,19 +151,32 @@ class Agent:
             yield "cluster files", ClusterFiles(self._client, self._clock, kubeconfigs, ca_file).run()
 
     async def _start_pods(self, daemon: Daemon) -> None:
-        """Workers may begin once it is known what runs already; leftovers are cleared once all sources are known."""
+        """Workers may begin once it is known what runs already; leftovers are cleared once all sources are known.
+
+        Static pods do not wait for the API server: it may be one of them.
+        """
         await self._feed.synced.wait()
         self._node_informer.add_handler(self._node_seen, lambda _, new: self._node_seen(new))
-        await self._informers.wait_synced(_SYNC_SECONDS)
-        self._pods_informer.add_handler(self.pods.add, self.pods.update, self.pods.delete)
         async with asyncio.TaskGroup() as tasks:
             if self.settings.manifests:
                 static = StaticPods(self.settings.manifests, self.settings.node, self._set_static)
                 tasks.create_task(static.run(), name="static pods")
                 await self._static_known.wait()
+                daemon.ready()
+            await self._api_heard()
+            self._pods_informer.add_handler(self.pods.add, self.pods.update, self.pods.delete)
             await self.pods.clean_up()
             daemon.ready()
             tasks.create_task(self._housekeeping.run(), name="housekeeping")
+
+    async def _api_heard(self) -> None:
+        """Return once the API server has said what is to run here, however long that takes."""
+        while True:
+            try:
+                await self._informers.wait_synced(_SYNC_SECONDS)
+                return
+            except TimeoutError as error:
+                self._log.warning("still waiting for the API server", error=str(error))
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
@@ -209,6 +222,7 @@ class Agent:
 
     def _node_seen(self, node: Object) -> None:
         self._node_cache = node
+        self._mirrors.wake()
         self._reporter.seen(node)
         cidr = node["spec"].get("podCIDR") or ""
         if cidr:

@@ -13,7 +13,7 @@ from api.types import Object
 from kubelet import admission
 from kubelet.pod_worker import Kit, PodWorker
 from kubelet.runtime import GRACE, POD_NAME, POD_NAMESPACE, ContainerState
-from kubelet.static_pods import Mirrors
+from kubelet.static_pods import SOURCE, Mirrors
 from kubelet.volumes.paths import pod_dirs
 
 
@@ -26,6 +26,7 @@ class Pods:
         self._kit, self._mirrors, self._node, self._on_change = kit, mirrors, node, on_change
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._static: dict[str, Object] = {}
         self._log = structlog.get_logger("pods")
 
     # --- sources ----------------------------------------------------------------------------------------------------
@@ -55,12 +56,26 @@ class Pods:
 
     def set_static(self, pods: dict[str, Object]) -> None:
         """The static pods of now, by uid."""
+        self._static = pods
         self._mirrors.set_static(pods.values())
         for uid, worker in self._workers.items():
-            if "kubernetes.io/config.source" in (worker.pod["metadata"].get("annotations") or {}) and uid not in pods:
+            if SOURCE in (worker.pod["metadata"].get("annotations") or {}) and uid not in pods:
                 worker.remove()
-        for uid, pod in pods.items():
-            if uid not in self._workers:
+        self._begin_static()
+
+    def _begin_static(self) -> None:
+        """Begin the static pods that do not run yet. A changed manifest makes a new pod, which waits until the old one has ended.
+
+        The old one may be known by its containers alone, when the manifest changed while the kubelet was away.
+        """
+        for uid, pod in self._static.items():
+            if uid in self._workers:
+                continue
+            name = _full_name(pod)
+            for old in self._kit.store.uids():
+                if old and old != uid and old not in self._workers and _owner(self._kit.store.pod(old)[0]) == name:
+                    self._stop_unwanted(old)
+            if all(_full_name(worker.pod) != name for worker in self._workers.values()):
                 self._begin(PodWorker(self._kit, pod, lambda pod=pod: self._mirrors.of(pod)))  # type: ignore[misc]
 
     def _wake_static(self, mirror: Object) -> None:
@@ -93,6 +108,7 @@ class Pods:
                 await self._kit.clock.sleep(5.0)
         self._workers.pop(worker.uid, None)
         self._tasks.pop(worker.uid, None)
+        self._begin_static()
         self._on_change()
 
     def wake(self, uid: str) -> None:
@@ -129,14 +145,17 @@ class Pods:
         """Stop containers and remove directories of pods that nobody wants any more; all sources have been heard."""
         for uid in self._kit.store.uids():
             if uid and uid not in self._workers:
-                states = self._kit.store.pod(uid)
-                self._log.info("stopping a pod that is no longer wanted", uid=uid, containers=len(states))
-                worker = PodWorker(self._kit, _ghost(uid, states[0]))
-                worker.remove()
-                self._begin(worker)
+                self._stop_unwanted(uid)
         for uid in await asyncio.to_thread(pod_dirs, Path(self._kit.settings.root)):
             if uid not in self._workers:
                 await self._kit.volumes.teardown(uid)
+
+    def _stop_unwanted(self, uid: str) -> None:
+        states = self._kit.store.pod(uid)
+        self._log.info("stopping a pod that is no longer wanted", uid=uid, containers=len(states))
+        worker = PodWorker(self._kit, _ghost(uid, states[0]))
+        worker.remove()
+        self._begin(worker)
 
     async def close(self) -> None:
         """End all workers; their containers run on."""
@@ -144,6 +163,15 @@ class Pods:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _full_name(pod: Object) -> tuple[str, str]:
+    return pod["metadata"].get("namespace", "default"), pod["metadata"]["name"]
+
+
+def _owner(state: ContainerState) -> tuple[str, str]:
+    """The namespace and name of a container's pod."""
+    return state.labels.get(POD_NAMESPACE, ""), state.labels.get(POD_NAME, "")
 
 
 def _ghost(uid: str, state: ContainerState) -> Object:

@@ -120,8 +120,14 @@ class NodeServer:
         )
         config.load()
         config.ssl = self.tls.context()
+        server = _Uvicorn(config)
         with self.tls.following():
-            await _Uvicorn(config).serve()
+            try:
+                await server.serve()
+            finally:
+                # Cancelled, uvicorn leaves its sockets open.
+                for listening in server.servers if server.started else ():
+                    listening.close()
 
     @staticmethod
     def _handled(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:

@@ -103,7 +103,7 @@ class StaticPods:
 
 
 class Mirrors:
-    """Keeps one mirror pod in the API for each static pod."""
+    """Keeps one mirror pod in the API for each static pod, from when the API shows the Node that owns them."""
 
     def __init__(self, client: ApiClient, clock: Clock, node: Callable[[], Object | None]) -> None:
         self._client, self._clock, self._node = client, clock, node
@@ -115,6 +115,10 @@ class Mirrors:
     @staticmethod
     def _key(pod: Object) -> str:
         return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+
+    def wake(self) -> None:
+        """The Node has come, or changed."""
+        self._wake.set()
 
     def set_static(self, pods: Iterable[Object]) -> None:
         """The static pods of now."""
@@ -157,13 +161,16 @@ class Mirrors:
             await self._wake.wait()
 
     async def _reconcile(self) -> None:
+        node = self._node()
+        if node is None:
+            return
         for key, shown in list(self._shown.items()):
             static = self._static.get(key)
             if static is None or not self._current(static, shown):
                 await self._delete(shown)
         for key, static in list(self._static.items()):
             if key not in self._shown:
-                await self._create(static)
+                await self._create(static, node)
 
     async def _delete(self, shown: Object) -> None:
         meta = shown["metadata"]
@@ -174,15 +181,14 @@ class Mirrors:
         except NotFound:
             self.gone(shown)
 
-    async def _create(self, static: Object) -> None:
+    async def _create(self, static: Object, node: Object) -> None:
         mirror = copy.deepcopy(static)
         digest = mirror["metadata"].pop("uid")
         mirror["metadata"]["annotations"] |= {MIRROR: digest, "kubernetes.io/config.seen": timestamp.now()}
-        if node := self._node():
-            mirror["metadata"]["ownerReferences"] = [
-                {"apiVersion": "v1", "kind": "Node", "name": node["metadata"]["name"], "uid": node["metadata"]["uid"],
-                 "controller": True}
-            ]  # fmt: skip
+        mirror["metadata"]["ownerReferences"] = [
+            {"apiVersion": "v1", "kind": "Node", "name": node["metadata"]["name"], "uid": node["metadata"]["uid"],
+             "controller": True}
+        ]  # fmt: skip
         try:
             self.seen(await self._client.create(resources.PODS, mirror))
         except AlreadyExists:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 
 import docker
 import yaml
@@ -85,6 +86,36 @@ def _manifest(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"},
             "spec": {"containers": [{"name": "c", "image": BUSYBOX, "command": ["sh", "-c", _LOOP]}],
                      "terminationGracePeriodSeconds": 1, "automountServiceAccountToken": False}}  # fmt: skip
+
+
+def _wait_start(name: str, since: float) -> str:
+    """The id of the pod's container that is started."""
+    engine = docker.APIClient(version="auto", timeout=60)
+    labels = [f"io.cloudlet.pod.name={name}", "io.cloudlet.kind=container"]
+    events = engine.events(since=since, filters={"label": labels, "event": ["start"]}, decode=True)
+    try:
+        return str(next(events)["id"])
+    finally:
+        events.close()
+        engine.close()
+
+
+async def test_a_static_pod_starts_without_an_api_server(space: Space, kubelet: Kubelet) -> None:
+    default, path, name = Space(space.client, "default", space.node), kubelet.manifests / "early.yaml", "early"
+    kubelet.stop()
+    assert kubelet.cluster.stop("apiserver") == 0
+    manifest, since = _manifest(name), time.time()
+    manifest["spec"]["hostNetwork"] = True
+    try:
+        path.write_text(yaml.safe_dump(manifest))
+        kubelet.start()
+        begun = await asyncio.to_thread(_wait_start, f"{name}-{space.node}", since)
+        await asyncio.to_thread(kubelet.cluster.start_server)
+        mirror = await default.wait(f"{name}-{space.node}", lambda p: condition(p, "Ready") == "True", 60)
+        assert container(mirror)["containerID"] == f"docker://{begun}"
+    finally:
+        path.unlink()
+    await default.wait_gone(f"{name}-{space.node}", 20)
 
 
 async def test_static_pods_and_their_mirrors(space: Space, kubelet: Kubelet) -> None:
