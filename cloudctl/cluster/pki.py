@@ -63,7 +63,7 @@ class Authority:
         else:
             self._key = ec.generate_private_key(ec.SECP256R1())
             self._cert = _self_signed(common_name, self._key)
-            _write_private(key_path, _key_pem(self._key))
+            write_private(key_path, _key_pem(self._key))
             _write_public(cert_path, self.pem)
 
     @property
@@ -110,7 +110,7 @@ class Authority:
         if cert_path.exists() and key_path.exists() and self.issued(cert_path.read_bytes(), leaf, now):
             return False
         pair = self.issue(leaf, seconds)
-        _write_private(key_path, pair.key)
+        write_private(key_path, pair.key)
         _write_public(cert_path, pair.cert)
         return True
 
@@ -137,7 +137,7 @@ def ensure_service_account_key(folder: Path) -> None:
         return
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    _write_private(folder / "sa.key", _key_pem(key))
+    write_private(folder / "sa.key", _key_pem(key))
     _write_public(folder / "sa.pub", public)
 
 
@@ -192,7 +192,8 @@ def _key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
     )
 
 
-def _write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that its owner alone may read, in one step."""
     _write(path, data, 0o600)
 
 

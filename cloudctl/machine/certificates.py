@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import socket
 
+from client import kubeconfig
 from cloudctl.cluster import identities
-from cloudctl.cluster.pki import Authority, Leaf, ensure_service_account_key, peer_leaf, server_leaf
+from cloudctl.cluster.pki import Authority, Leaf, ensure_service_account_key, peer_leaf, server_leaf, write_private
 from cloudctl.machine.layout import Machine
 
 CLIENTS = ("admin", "controllers", "cloud", "scheduler")
@@ -34,6 +35,21 @@ def ensure(machine: Machine, servers: list[str]) -> list[str]:
         if identities.ensure_kubeconfig(path, servers, authority, leaf, seconds):
             made.append(path.name)
     return made
+
+
+def ensure_kubelet(machine: Machine, servers: list[str]) -> None:
+    """Have a first client certificate for the kubelet of this machine, where it starts before any API server."""
+    path = machine.kubelet_root / "pki" / "kubelet-client-current.pem"
+    if path.exists() and machine.kubelet_kubeconfig.exists():
+        return
+    authority = Authority(machine.pki, "ca", "kubernetes")
+    leaf = Leaf(f"system:node:{machine.name}", ("system:nodes",))
+    pair = authority.issue(leaf, machine.settings.cluster.certificate_seconds)
+    write_private(path, pair.cert + pair.key)
+    kubeconfig.write(machine.kubelet_kubeconfig, "cloudlet", servers, authority.pem, user=leaf.common_name)
+    config = kubeconfig.read(machine.kubelet_kubeconfig)
+    config["users"][0]["user"] = {"client-certificate": str(path), "client-key": str(path)}
+    kubeconfig.save(machine.kubelet_kubeconfig, config)
 
 
 def leaves(

@@ -1,47 +1,142 @@
-"""The part of init and join that only control planes have: etcd, the API server, and the daemons that need both."""
+"""The part of init and join that only control planes have: etcd, the API server, and the daemons that need both.
+
+They are systemd's services, or static pods under the kubelet of the machine, as was decided at its init.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
 from api import resources
+from api.errors import ApiError
+from client.backoff import Backoff
+from client.command import Commands
 from client.rest import ApiClient
-from cloudctl.cluster.flags import Member
-from cloudctl.machine import certificates, flags, node
+from cloudctl.cluster.flags import Flags, Member
+from cloudctl.cluster.state import ClusterError
+from cloudctl.machine import certificates, flags, members, node, staticpods
+from cloudctl.machine.etcdctl import EtcdCtlError
 from cloudctl.machine.layout import Machine
 from cloudctl.machine.systemd import CONTROL_UNITS, Systemd
 
-
-async def etcd(machine: Machine, systemd: Systemd, member: Member) -> None:
-    """Start the store; returns when it serves."""
-    flags.write(machine, "etcd", flags.etcd(machine, member))
-    node.give_to_user(machine)
-    await systemd.start("etcd")
+_READY_SECONDS = 90.0
 
 
-async def apiserver(machine: Machine, systemd: Systemd) -> None:
-    """Start the API server; returns when it serves."""
-    for daemon, chosen in flags.control_plane(machine, [flags.client_url("127.0.0.1")]).items():
-        flags.write(machine, daemon, chosen)
-    node.give_to_user(machine)
-    await systemd.start("apiserver")
+class ControlPlane:
+    """This machine's. Methods return when what they start serves, and raise ClusterError when it does not."""
+
+    def __init__(self, machine: Machine, systemd: Systemd, commands: Commands) -> None:
+        self._machine, self._systemd, self._commands = machine, systemd, commands
+        self._static = machine.settings.control_plane == "static-pods"
+
+    def identity(self, known: list[str]) -> list[str]:
+        """Have certificates and kubeconfigs; `known` are the API servers that others found. Returns what was made anew."""
+        made = certificates.ensure(self._machine, self.servers(known))
+        if self._static:
+            # The kubelet comes first, so that there is no API server yet that could sign for it.
+            certificates.ensure_kubelet(self._machine, self.servers(known))
+        return made
+
+    def servers(self, known: list[str]) -> list[str]:
+        """The API servers for this machine's own daemons: its own first, then the others."""
+        return [self._machine.server, *(one for one in known if one != self._machine.server)]
+
+    async def prepare(self) -> None:
+        """What must be there before the first daemon: for static pods, their image and the kubelet."""
+        if self._static:
+            node.give_to_user(self._machine)
+            await staticpods.load_image(self._commands)
+            await node.start_kubelet(self._machine, self._systemd)
+
+    async def etcd(self, member: Member) -> None:
+        """Start the store."""
+        chosen = flags.etcd(self._machine, member)
+        if not self._static:
+            flags.write(self._machine, "etcd", chosen)
+            node.give_to_user(self._machine)
+            await self._systemd.start("etcd")
+            return
+        staticpods.write(self._machine, "etcd", chosen)
+        store = members.etcd(self._machine, [self._machine.settings.address], self._commands)
+
+        async def answers() -> bool:
+            try:
+                return bool(await store.members())
+            except EtcdCtlError:
+                return False
+
+        await _until(answers, "etcd does not answer: see `docker ps -a` and `docker logs` of its container")
+
+    async def apiserver(self) -> None:
+        """Start the API server."""
+        for daemon, chosen in self._flags().items():
+            flags.write(self._machine, daemon, chosen)
+        node.give_to_user(self._machine)
+        if not self._static:
+            await self._systemd.start("apiserver")
+            return
+        staticpods.write(self._machine, "apiserver", self._flags()["apiserver"])
+        await self._serving()
+
+    async def daemons(self) -> None:
+        """Start what works on the API."""
+        if not self._static:
+            await self._systemd.enable(CONTROL_UNITS)
+            await self._systemd.start("controllers", "scheduler", "cloud")
+            return
+        for daemon in ("controllers", "scheduler", "cloud"):
+            staticpods.write(self._machine, daemon, self._flags()[daemon])
+
+    async def restart(self) -> None:
+        """Start all but the store anew with the flags and programs of now."""
+        for daemon, chosen in self._flags().items():
+            flags.write(self._machine, daemon, chosen)
+            if self._static:
+                staticpods.write(self._machine, daemon, chosen)
+        node.give_to_user(self._machine)
+        if self._static:
+            await self._serving()
+        else:
+            await self._systemd.restart("apiserver")
+            await self._systemd.restart("controllers", "scheduler", "cloud")
+
+    def _flags(self) -> dict[str, Flags]:
+        return flags.control_plane(self._machine, [flags.client_url("127.0.0.1")])
+
+    async def _serving(self) -> None:
+        async with ApiClient.from_kubeconfig(self._machine.admin_kubeconfig, "cloudctl") as client:
+            client.config.servers[:] = [self._machine.server]
+
+            async def ready() -> bool:
+                try:
+                    await client.raw("GET", "/readyz")
+                except ApiError:
+                    return False
+                return True
+
+            await _until(ready, "the API server does not answer: see `docker ps -a` and `docker logs` of its container")
 
 
-async def daemons(systemd: Systemd) -> None:
-    """Start what works on the API; each returns when it serves or stands by."""
-    await systemd.enable(CONTROL_UNITS)
-    await systemd.start("controllers", "scheduler", "cloud")
+async def _until(holds: Callable[[], Awaitable[bool]], complaint: str) -> None:
+    """Ask until it holds: a container that has started does not say when its program serves."""
+    backoff = Backoff(first=0.1, longest=1.0)
+    async with _patience(complaint):
+        while not await holds():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(backoff.next())
+
+
+@contextlib.asynccontextmanager
+async def _patience(complaint: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise ClusterError(f"after {_READY_SECONDS:g} s {complaint}") from error
 
 
 async def mark(client: ApiClient, machine: Machine) -> None:
     """Give the Node the label of its role, which kubelets may not give themselves."""
     patch = {"metadata": {"labels": {flags.CONTROL_PLANE_LABEL: ""}}}
     await client.patch(resources.NODES, machine.name, patch, field_manager="cloudctl")
-
-
-def servers(machine: Machine, known: list[str]) -> list[str]:
-    """The API servers for this machine's own daemons: its own first, then the others."""
-    return [machine.server, *(one for one in known if one != machine.server)]
-
-
-def identity(machine: Machine, known: list[str]) -> list[str]:
-    """Have certificates and kubeconfigs."""
-    return certificates.ensure(machine, servers(machine, known))

@@ -9,7 +9,8 @@ from client.rest import ApiClient
 from cloudctl.cluster import addons
 from cloudctl.cluster.state import ClusterError
 from cloudctl.cluster.steps import Steps
-from cloudctl.machine import checks, controlplane, discovery, flags, members, node, objects, tokens
+from cloudctl.machine import checks, discovery, flags, members, node, objects, tokens
+from cloudctl.machine.controlplane import ControlPlane, mark
 from cloudctl.machine.layout import Machine, program
 from cloudctl.machine.stages import Stages
 from cloudctl.machine.systemd import Systemd
@@ -51,12 +52,14 @@ async def init(machine: Machine, steps: Steps, ignore: str = "") -> Invitation:
         await node.prepare(machine, commands)
         machine.settings.save(machine.settings_file)
         await systemd.install(program("cloudctl").parent)
+    plane = ControlPlane(machine, systemd, commands)
     with stages.stage("certificates and kubeconfigs"):
-        controlplane.identity(machine, [machine.server])
+        plane.identity([])
     with stages.stage("etcd"):
-        await controlplane.etcd(machine, systemd, flags.member(machine))
+        await plane.prepare()
+        await plane.etcd(flags.member(machine))
     with stages.stage("API server"):
-        await controlplane.apiserver(machine, systemd)
+        await plane.apiserver()
     async with ApiClient.from_kubeconfig(machine.admin_kubeconfig, "cloudctl") as client:
         with stages.stage("controllers, scheduler, cloud, kubelet, proxy"):
             token = await tokens.create(client)
@@ -65,7 +68,7 @@ async def init(machine: Machine, steps: Steps, ignore: str = "") -> Invitation:
             manifests = [*objects.manifests(machine.settings.cluster), *addons.manifests()]
             await together(
                 (
-                    controlplane.daemons(systemd),
+                    plane.daemons(),
                     node.start(machine, systemd),
                     addons.ensure(client, manifests),
                     discovery.add_server(client, machine.server, ca),
@@ -77,6 +80,6 @@ async def init(machine: Machine, steps: Steps, ignore: str = "") -> Invitation:
             await node.ready(
                 client, machine.name, lambda: "it has not registered; see `journalctl -u cloudlet-kubelet`"
             )
-            await controlplane.mark(client, machine)
+            await mark(client, machine)
     machine.joined_file.touch()
     return Invitation(machine.server, token, discovery.ca_hash(ca), key)

@@ -13,7 +13,8 @@ from client.kubeconfig import Kubeconfig
 from client.rest import ApiClient
 from cloudctl.cluster.state import ClusterError
 from cloudctl.cluster.steps import Steps
-from cloudctl.machine import checks, controlplane, discovery, members, node, objects, settings, tokens
+from cloudctl.machine import checks, discovery, members, node, objects, settings, tokens
+from cloudctl.machine.controlplane import ControlPlane, mark
 from cloudctl.machine.layout import ETC, HOME, Machine, program
 from cloudctl.machine.settings import ClusterSettings, Role
 from cloudctl.machine.stages import Stages
@@ -58,18 +59,18 @@ async def join(wishes: Wishes, steps: Steps) -> Machine:
         await node.prepare(machine, commands)
         machine.settings.save(machine.settings_file)
         await systemd.install(program("cloudctl").parent)
-    known = list(info.servers)
+    known, plane = list(info.servers), ControlPlane(machine, systemd, commands)
     if shared is not None:
-        known = await _control_plane(machine, systemd, stages, info, shared)
+        known = await _control_plane(plane, machine, stages, info, shared)
     with stages.stage("kubelet and proxy"):
-        node.write_bootstrap(machine, controlplane.servers(machine, known) if shared else known, info.ca, wishes.token)
+        node.write_bootstrap(machine, plane.servers(known) if shared else known, info.ca, wishes.token)
         await node.start(machine, systemd)
     with stages.stage("node Ready"):
         async with ApiClient.from_kubeconfig(machine.kubelet_kubeconfig, "cloudctl") as client:
             await node.ready(client, machine.name, lambda: "see `journalctl -u cloudlet-kubelet`")
         if shared is not None:
             async with ApiClient.from_kubeconfig(machine.admin_kubeconfig, "cloudctl") as client:
-                await controlplane.mark(client, machine)
+                await mark(client, machine)
     machine.bootstrap_kubeconfig.unlink(missing_ok=True)
     machine.joined_file.touch()
     return machine
@@ -125,23 +126,23 @@ async def _shared(client: ApiClient, wishes: Wishes) -> dict[str, bytes] | None:
 
 
 async def _control_plane(
-    machine: Machine, systemd: Systemd, stages: Stages, info: ClusterInfo, shared: dict[str, bytes]
+    plane: ControlPlane, machine: Machine, stages: Stages, info: ClusterInfo, shared: dict[str, bytes]
 ) -> list[str]:
     """Make it a control plane; returns all API servers."""
     with stages.stage("certificates and kubeconfigs"):
         for name, data in shared.items():
             tokens.put(machine.pki / name, data)
-        controlplane.identity(machine, list(info.servers))
-    store = members.etcd(
-        machine, [discovery.host(server) for server in info.servers if server != machine.server], Commands()
-    )
+        plane.identity(list(info.servers))
+    addresses = [discovery.host(server) for server in info.servers if server != machine.server]
+    store = members.etcd(machine, addresses, Commands())
     with stages.stage("etcd"):
-        await controlplane.etcd(machine, systemd, await members.add(machine, store))
+        await plane.prepare()
+        await plane.etcd(await members.add(machine, store))
         await members.promote(machine, store)
     with stages.stage("API server"):
-        await controlplane.apiserver(machine, systemd)
+        await plane.apiserver()
     async with ApiClient.from_kubeconfig(machine.admin_kubeconfig, "cloudctl") as client:
         with stages.stage("controllers, scheduler, cloud"):
             known = await discovery.add_server(client, machine.server, info.ca)
-            await controlplane.daemons(systemd)
+            await plane.daemons()
     return known

@@ -66,12 +66,17 @@ def write_bootstrap(machine: Machine, servers: list[str], ca: bytes, token: Toke
         ca_file.chmod(0o644)
 
 
-async def start(machine: Machine, systemd: Systemd) -> None:
-    """Start kubelet and proxy. The proxy waits for the kubelet's kubeconfig, so its unit may be started at once."""
+async def start_kubelet(machine: Machine, systemd: Systemd) -> None:
+    """Start the node agent; returns when it has its certificate and the engine answers."""
     for daemon, chosen in flags.node(machine).items():
         flags.write(machine, daemon, chosen)
     await systemd.enable(NODE_UNITS)
     await systemd.start("kubelet")
+
+
+async def start(machine: Machine, systemd: Systemd) -> None:
+    """Start kubelet, if it does not run, and proxy, which uses the kubelet's kubeconfig."""
+    await start_kubelet(machine, systemd)
     await systemd.start("proxy")
 
 

@@ -15,7 +15,8 @@ from client.command import Commands
 from client.rest import ApiClient
 from cloudctl.cluster.state import ClusterError
 from cloudctl.cluster.steps import Steps
-from cloudctl.machine import controlplane, flags, node
+from cloudctl.machine import flags, node
+from cloudctl.machine.controlplane import ControlPlane, mark
 from cloudctl.machine.layout import Machine, program
 from cloudctl.machine.stages import Stages
 from cloudctl.machine.systemd import Systemd
@@ -73,30 +74,23 @@ async def _install(release: Release, commands: Commands) -> Path:
 
 async def restart(machine: Machine, steps: Steps) -> None:
     """Start the daemons of this machine anew, with the programs and the flags of the release that runs us."""
-    systemd = Systemd(Commands())
-    stages = Stages("restart", steps)
-    with stages.stage("units and flags"):
-        chosen = flags.node(machine)
-        if machine.is_control_plane:
-            chosen |= flags.control_plane(machine, [flags.client_url("127.0.0.1")])
-        for daemon, words in chosen.items():
-            flags.write(machine, daemon, words)
-        if machine.is_control_plane:
-            node.give_to_user(machine)
+    stages, commands = Stages("restart", steps), Commands()
+    systemd = Systemd(commands)
+    with stages.stage("units"):
         await systemd.install(program("cloudctl").parent)
     if machine.is_control_plane:
-        with stages.stage("API server"):
-            await systemd.restart("apiserver")
-        with stages.stage("controllers, scheduler, cloud"):
-            await systemd.restart("controllers", "scheduler", "cloud")
+        with stages.stage("API server, controllers, scheduler, cloud"):
+            await ControlPlane(machine, systemd, commands).restart()
     with stages.stage("kubelet and proxy"):
+        for daemon, chosen in flags.node(machine).items():
+            flags.write(machine, daemon, chosen)
         await systemd.restart("kubelet", "proxy")
     _link(program("cloudctl"))
     with stages.stage("node Ready"):
         async with ApiClient.from_kubeconfig(kubeconfig(machine), "cloudctl") as client:
             await node.ready(client, machine.name, lambda: "see `journalctl -u cloudlet-kubelet`")
             if machine.is_control_plane:
-                await controlplane.mark(client, machine)
+                await mark(client, machine)
 
 
 def _link(target: Path) -> None:
