@@ -39,6 +39,13 @@ class RealClock:
         return asyncio.get_running_loop().call_later(seconds, callback, *args)
 
 
+class BootClock(RealClock):
+    """Counts the time that the machine was suspended for, too; sleeps and timers do not."""
+
+    def now(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class _FakeTimer:
     def __init__(self) -> None:
         self.cancelled = False
@@ -73,12 +80,17 @@ class FakeClock:
         heapq.heappush(self._due, (self._now + seconds, next(self._order), timer, callback, args))
         return timer
 
+    def jump(self, seconds: float) -> None:
+        """Move time on while nobody runs, as for a process that is stopped; what fell due fires with the next `advance`."""
+        self._now += seconds
+
     async def advance(self, seconds: float) -> None:
         """Move time on, then let every task that woke up run until it waits again."""
         await settle()
         end = self._now + seconds
         while self._due and self._due[0][0] <= end:
-            self._now, _, timer, callback, args = heapq.heappop(self._due)
+            due, _, timer, callback, args = heapq.heappop(self._due)
+            self._now = max(self._now, due)
             if not timer.cancelled:
                 callback(*args)
             await settle()

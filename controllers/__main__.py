@@ -9,12 +9,16 @@ from typing import Annotated
 import typer
 
 from client import daemon
+from client.timing import HELP, Timing, seconds
 from controllers import manager
 from controllers.settings import Settings
 from controllers.table import TABLE, select
 
 _DEFAULTS = Settings()
 _File = Annotated[Path | None, typer.Option(exists=True, dir_okay=False)]
+_Lease = Annotated[float, typer.Option(parser=seconds, help=HELP["leader-elect-lease-duration"])]
+_Renew = Annotated[float, typer.Option(parser=seconds, help=HELP["leader-elect-renew-deadline"])]
+_Retry = Annotated[float, typer.Option(parser=seconds, help=HELP["leader-elect-retry-period"])]
 
 
 def _names(text: str) -> str:
@@ -42,15 +46,22 @@ def controllers(
         typer.Option("--controllers", callback=_names, help=f"'*' or some of: {', '.join(TABLE)}; -NAME leaves out."),
     ] = "*",
     leader_elect: bool = True,
+    leader_elect_lease_duration: _Lease = Timing.lease_duration,
+    leader_elect_renew_deadline: _Renew = Timing.renew_deadline,
+    leader_elect_retry_period: _Retry = Timing.retry_period,
     health_port: int = 0,
     log_level: str = "info",
 ) -> None:
     """Run Kubernetes' controllers against an API server."""
     given = locals()
     settings = Settings(**{field.name: given[field.name] for field in fields(Settings) if field.name in given})
+    try:
+        timing = Timing(leader_elect_lease_duration, leader_elect_renew_deadline, leader_elect_retry_period)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
     async def run(process: daemon.Daemon) -> None:
-        await manager.serve(process, str(kubeconfig), settings, select(names), leader_elect=leader_elect)
+        await manager.serve(process, str(kubeconfig), settings, select(names), timing if leader_elect else None)
 
     daemon.run("cloudlet-controllers", run, health_port=health_port, log_level=log_level)
 

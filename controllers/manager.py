@@ -11,24 +11,25 @@ from client.events import EventRecorder
 from client.informer import InformerFactory
 from client.leader import LeaderElector
 from client.rest import ApiClient
+from client.timing import Timing
 from controllers.settings import Settings
 from controllers.table import TABLE
 
 LEASE = "kube-controller-manager"
 
 
-async def serve(daemon: Daemon, kubeconfig: str, settings: Settings, names: list[str], *, leader_elect: bool) -> None:
-    """Run until cancelled. Raises LostLeadership when the Lease is lost."""
+async def serve(daemon: Daemon, kubeconfig: str, settings: Settings, names: list[str], timing: Timing | None) -> None:
+    """Run until cancelled; with a `timing` only while holding the Lease. Raises LostLeadership when that is lost."""
     async with ApiClient.from_kubeconfig(kubeconfig, "cloudlet-controllers") as client:
 
         async def work() -> None:
             await run_controllers(daemon, client, settings, names)
 
-        if not leader_elect:
+        if timing is None:
             await work()
             return
         daemon.ready()  # a stand-by is ready, too: it waits for the Lease
-        await LeaderElector(client, LEASE, identity()).run(work)
+        await LeaderElector(client, LEASE, identity(), timing=timing).run(work)
 
 
 async def run_controllers(daemon: Daemon, client: ApiClient, settings: Settings, names: list[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from client import daemon
+from client import daemon, timing
 from scheduler import config, manager
 
 
@@ -24,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-leader-elect", dest="leader_elect", action="store_false")
     parser.set_defaults(leader_elect=None)
     parser.add_argument("--leader-elect-resource-name", default="kube-scheduler", metavar="NAME")
+    timing.add_flags(parser)
     parser.add_argument("--health-address", default="127.0.0.1", help="where /healthz and /metrics are served")
     parser.add_argument("--health-port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
@@ -36,12 +37,14 @@ def main() -> None:
     flags = parser.parse_args()
     try:
         settings = config.load(flags.config) if flags.config else config.Config()
-    except config.ConfigError as error:
+        periods = timing.of(flags)
+    except ValueError as error:
         parser.error(str(error))
     elect = flags.leader_elect if flags.leader_elect is not None else settings.leader_elect is not False
 
     async def run(process: daemon.Daemon) -> None:
-        await manager.serve(process, flags.kubeconfig, settings, flags.leader_elect_resource_name if elect else "")
+        lease = flags.leader_elect_resource_name if elect else ""
+        await manager.serve(process, flags.kubeconfig, settings, lease, periods)
 
     daemon.run(
         "cloudlet-scheduler",

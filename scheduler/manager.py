@@ -14,6 +14,7 @@ from client.events import EventRecorder
 from client.informer import InformerFactory
 from client.leader import LeaderElector, LostLeadership
 from client.rest import ApiClient
+from client.timing import Timing
 from scheduler.binding import PodWriter
 from scheduler.config import Config
 from scheduler.scheduler import Scheduler
@@ -22,7 +23,7 @@ from scheduler.wiring import OPTIONAL, Sources, served
 _SYNC_SECONDS = 120.0
 
 
-async def serve(daemon: Daemon, kubeconfig: str, config: Config, lease: str) -> None:
+async def serve(daemon: Daemon, kubeconfig: str, config: Config, lease: str, timing: Timing) -> None:
     """Run until cancelled; with a `lease` name only while holding it. Raises LostLeadership."""
     async with ApiClient.from_kubeconfig(kubeconfig, "cloudlet-scheduler") as client:
         recorder = EventRecorder(client, "default-scheduler")
@@ -44,7 +45,7 @@ async def serve(daemon: Daemon, kubeconfig: str, config: Config, lease: str) -> 
                 gc.collect()
                 gc.freeze()
                 daemon.ready()
-                await (LeaderElector(client, lease, identity()).run(work) if lease else work())
+                await (LeaderElector(client, lease, identity(), timing=timing).run(work) if lease else work())
         except BaseExceptionGroup as group:
             if lost := group.subgroup(LostLeadership):
                 raise LostLeadership(str(lost.exceptions[0])) from group

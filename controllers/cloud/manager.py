@@ -6,6 +6,7 @@ import argparse
 import asyncio
 
 from api import resources
+from client import timing
 from client.command import Commands
 from client.controller import Context, Controller
 from client.daemon import Daemon, identity
@@ -46,7 +47,7 @@ async def serve(daemon: Daemon, flags: argparse.Namespace) -> None:
             await work()
             return
         daemon.ready()  # a stand-by is ready, too: it waits for the Lease
-        await LeaderElector(client, LEASE, identity()).run(work)
+        await LeaderElector(client, LEASE, identity(), timing=timing.of(flags)).run(work)
 
 
 async def _run(daemon: Daemon, client: ApiClient, flags: argparse.Namespace) -> None:

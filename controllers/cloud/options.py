@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from client import timing
 from controllers.cloud.providers import PROVIDERS
 
 
@@ -22,10 +23,15 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--load-balancer-pool", default="10.98.1.0/24", metavar="CIDR", help="addresses for Services")
     parser.add_argument("--load-balancer-interface", default="cloudlet0", metavar="DEVICE", help="what carries them")
     parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=True)
+    timing.add_flags(parser)
     parser.add_argument("--health-port", type=int, default=0, metavar="PORT", help="0 for any free one")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     parser.add_argument("--cleanup", action="store_true", help="remove every load balancer and disk, then end")
     options = parser.parse_args(argv)
     if not options.cleanup and not options.kubeconfig:
         parser.error("--kubeconfig is required")
+    try:
+        timing.of(options)
+    except ValueError as error:
+        parser.error(str(error))
     return options

@@ -76,10 +76,10 @@ class Server:
     def _connections(self) -> int:
         lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
         mine = (line.split() for line in lines)
-        return sum(1 for f in mine if f[2].endswith(f":{self.port:04X}") and f[3] not in _OVER)
+        return sum(1 for f in mine if f[2].endswith(f":{self.port:04X}") and f[3] not in _OVER and f[9] != "0")
 
 
-# TIME_WAIT, CLOSE and LISTEN. What the kernel still tries to send for nobody's sake (FIN_WAIT1) is not over.
+# TIME_WAIT, CLOSE and LISTEN; a socket without an inode (field 9) belongs to no process any more.
 _OVER = {"06", "07", "0A"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from api import resources
 from api.errors import ServiceUnavailable, conflict, not_found
 from client.clock import FakeClock, settle
 from client.leader import LeaderElector, LostLeadership
+from client.timing import Timing
+
+SLOW = Timing(lease_duration=15, renew_deadline=10, retry_period=2)
 
 
 class FakeLeases:
@@ -21,6 +25,7 @@ class FakeLeases:
         self.down = False
         self.silent = False
         self.answer = asyncio.Event()
+        self.fence: Callable[[], None] | None = None
 
     async def _up(self) -> None:
         if self.down:
@@ -57,9 +62,9 @@ class FakeLeases:
 class Candidate:
     """An elector that is running."""
 
-    def __init__(self, leases: FakeLeases, name: str, clock: FakeClock) -> None:
+    def __init__(self, leases: FakeLeases, name: str, clock: FakeClock, timing: Timing = SLOW) -> None:
         self._leading = False
-        elector = LeaderElector(leases, "x", name, clock=clock)  # type: ignore[arg-type]
+        elector = LeaderElector(leases, "x", name, timing=timing, clock=clock)  # type: ignore[arg-type]
         self.task = asyncio.ensure_future(elector.run(self._work))
 
     async def _work(self) -> None:
@@ -153,3 +158,92 @@ async def test_the_time_it_took_to_get_the_lease_counts(clock: FakeClock) -> Non
     assert not a.leads()
     with pytest.raises(LostLeadership):
         await a.task
+
+
+def held_by(name: str, seconds: int) -> dict[str, Any]:
+    spec = {"holderIdentity": name, "leaseDurationSeconds": seconds, "renewTime": "t"}
+    return {"metadata": {"resourceVersion": "1"}, "spec": spec}
+
+
+async def test_a_stand_by_takes_over_as_soon_as_it_may(clock: FakeClock) -> None:
+    leases = FakeLeases()
+    leases.lease = held_by("dead", 5)
+    b = Candidate(leases, "b", clock)
+    await clock.advance(4.9)
+    assert not b.leads()
+    await clock.advance(0.2)
+    assert b.leads()
+    await b.stop()
+
+
+async def test_a_holder_that_was_stopped_writes_nothing_when_it_resumes(clock: FakeClock) -> None:
+    leases = FakeLeases()
+    a = Candidate(leases, "a", clock)
+    await clock.advance(5)
+    assert leases.fence is not None
+    leases.fence()
+    clock.jump(10)
+    with pytest.raises(ServiceUnavailable, match="nothing more is written"):
+        leases.fence()
+    assert a.leads(), "nobody has run since"
+    leases.lease = held_by("b", 15)
+    await clock.advance(0)
+    assert not a.leads()
+    assert leases.holder == "b"
+    with pytest.raises(LostLeadership):
+        await a.task
+    assert leases.fence is None
+
+
+async def test_a_holder_that_sees_another_stops_at_once(clock: FakeClock) -> None:
+    leases = FakeLeases()
+    a = Candidate(leases, "a", clock)
+    await clock.advance(1)
+    leases.lease = held_by("b", 15)
+    await clock.advance(2)
+    assert not a.leads()
+    assert leases.holder == "b"
+    with pytest.raises(LostLeadership):
+        await a.task
+
+
+async def test_one_failure_after_taking_over_does_not_end_the_leadership(clock: FakeClock) -> None:
+    leases = FakeLeases()
+    leases.lease = held_by("dead", 1)
+    b = Candidate(leases, "b", clock)
+    await clock.advance(1.1)
+    assert b.leads()
+    leases.down = True
+    await clock.advance(3)
+    leases.down = False
+    await clock.advance(15)
+    assert b.leads()
+    await b.stop()
+
+
+async def test_an_attempt_that_took_long_is_followed_by_the_next_at_once(clock: FakeClock) -> None:
+    leases = FakeLeases()
+    a = Candidate(leases, "a", clock, Timing())
+    await clock.advance(0.5)
+    leases.silent = True
+    await clock.advance(3.2)  # the attempt of second 1 still waits
+    leases.silent, leases.down = False, True
+    leases.answer.set()
+    await settle()
+    leases.down = False
+    await clock.advance(0.1)
+    await clock.advance(3.5)
+    assert a.leads()
+    await a.stop()
+
+
+async def test_work_that_ends_by_itself_ends_the_election(clock: FakeClock) -> None:
+    leases = FakeLeases()
+
+    async def work() -> None:
+        raise RuntimeError("broken")
+
+    elector = LeaderElector(leases, "x", "a", clock=clock)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="broken"):
+        await elector.run(work)
+    assert leases.holder == "", "it was released"

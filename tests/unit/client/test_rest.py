@@ -96,3 +96,16 @@ async def test_an_answer_that_is_no_json_is_an_error_of_the_api(server: FakeServ
     server.serve = lambda _: httpx.Response(200, text="<html>\n")
     with pytest.raises(errors.InternalError, match="not JSON"):
         await anext(api.watch(resources.PODS))
+
+
+async def test_a_fence_stops_what_would_change_something(server: FakeServer, api: ApiClient) -> None:
+    def fence() -> None:
+        raise errors.ServiceUnavailable("not the leader")
+
+    server.serve = lambda _: httpx.Response(200, json=pod("a"))
+    api.fence = fence
+    assert await api.get(resources.PODS, "a", "ns")
+    for write in (api.create(resources.PODS, pod("a")), api.delete(resources.PODS, "a", "ns")):
+        with pytest.raises(errors.ServiceUnavailable, match="not the leader"):
+            await write
+    assert [r.method for r in server.requests] == ["GET"]
