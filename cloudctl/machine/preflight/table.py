@@ -38,7 +38,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "ExistingCluster", "no files of an earlier `init` or `join`",
         "keys and data of two clusters would mix",
-        "undo it with `reset`, or take another VM",
+        "`cloudctl reset`, or take another VM",
         system.existing_cluster,
     ),
     Check(

@@ -70,7 +70,7 @@ async def _owner(probe: Probe, port: int) -> tuple[str, str]:
 
 async def dns_port(probe: Probe, request: Request) -> list[Result]:
     """Whether a name server listens on every address: it would have the cluster DNS's as well. 127.0.0.53 is no matter."""
-    everywhere = {"0.0.0.0", "::", request.dns_address}  # noqa: S104 - compared, not bound
+    everywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
     for protocol in ("udp", "tcp"):
         if any(port == _DNS and address in everywhere for address, port in listening(probe, protocol)):
             return [warning(f"a name server listens on port {_DNS} of all addresses ({protocol})")]

@@ -48,7 +48,7 @@ async def existing_cluster(probe: Probe, request: Request) -> list[Result]:
     if not found:
         return [ok("belongs to no cluster")]
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    return [error(f"this machine is set up already: {found[0]}{more}", "`cloudctl reset`")]
+    return [error(f"this machine is set up already: {found[0]}{more}")]
 
 
 def running_elsewhere(cluster: Cluster | None) -> str:

@@ -265,6 +265,7 @@ CASES: list[tuple[Request, Change, str, Level, list[str]]] = [
         ["udp", "bind-interfaces"],
     ),
     (FIRST, file("/proc/net/tcp6", sockets(("0" * 32 + ":0035", "0A"))), "DnsPort", Level.WARNING, ["tcp"]),
+    (FIRST, file("/proc/net/udp", sockets(("0A00600A:0035", "07"))), "DnsPort", Level.OK, []),
     (JOINING, has(connections={}), "Server", Level.ERROR, ["refuses connections", f"nc -vz {SERVER} 6443"]),
     (JOINING, has(connections={(SERVER, 6443): TimeoutError()}), "Server", Level.ERROR, ["firewall drops"]),
     (JOINING, has(connections={(SERVER, 6443): socket.gaierror(-2, "no")}), "Server", Level.ERROR, ["resolves"]),
