@@ -36,6 +36,7 @@ def _entries() -> dict[str, Entry]:
             "reset": "Take this machine out of its cluster",
             "token": "Make tokens for machines that join",
         }),
+        ("Cluster of machines", "certs", {"certs": "Show and renew the certificates of this machine"}),
         ("Clusters of containers", "lab", {"load": "Bring images into the machines of `create cluster`"}),
         ("Cluster of machines", "preflight", {"preflight": "Check whether this machine can become a node"}),
         ("Objects", "get", {"get": "Display one or many resources"}),

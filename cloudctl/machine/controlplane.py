@@ -6,6 +6,7 @@ from api import resources
 from client.rest import ApiClient
 from cloudctl.cluster.flags import Member
 from cloudctl.machine import certificates, flags, node
+from cloudctl.machine.certs import timer
 from cloudctl.machine.layout import Machine
 from cloudctl.machine.systemd import CONTROL_UNITS, Systemd
 
@@ -25,9 +26,10 @@ async def apiserver(machine: Machine, systemd: Systemd) -> None:
     await systemd.start("apiserver")
 
 
-async def daemons(systemd: Systemd) -> None:
-    """Start what works on the API; each returns when it serves or stands by."""
+async def daemons(machine: Machine, systemd: Systemd) -> None:
+    """Start what works on the API; each returns when it serves or stands by. From now on certificates renew themselves."""
     await systemd.enable(CONTROL_UNITS)
+    await systemd.enable_timer("certs", timer.override(machine.settings.cluster.certificate_seconds))
     await systemd.start("controllers", "scheduler", "cloud")
 
 

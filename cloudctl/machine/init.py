@@ -65,7 +65,7 @@ async def init(machine: Machine, steps: Steps, ignore: str = "") -> Invitation:
             manifests = [*objects.manifests(machine.settings.cluster), *addons.manifests()]
             await together(
                 (
-                    controlplane.daemons(systemd),
+                    controlplane.daemons(machine, systemd),
                     node.start(machine, systemd),
                     addons.ensure(client, manifests),
                     discovery.add_server(client, machine.server, ca),

@@ -143,5 +143,5 @@ async def _control_plane(
     async with ApiClient.from_kubeconfig(machine.admin_kubeconfig, "cloudctl") as client:
         with stages.stage("controllers, scheduler, cloud"):
             known = await discovery.add_server(client, machine.server, info.ca)
-            await controlplane.daemons(systemd)
+            await controlplane.daemons(machine, systemd)
     return known
