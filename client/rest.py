@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -324,7 +324,7 @@ class ApiClient:
         timeout_seconds: int = 300,
         bookmarks: bool = True,
         metadata_only: bool = False,
-    ) -> AsyncIterator[Object]:
+    ) -> AsyncGenerator[Object, None]:
         """Events `{"type", "object"}` until the server ends the watch.
 
         Raises Expired when the version is too old, also when the server says so by an ERROR event; ServiceUnavailable when

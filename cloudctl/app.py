@@ -38,6 +38,7 @@ def _entries() -> dict[str, Entry]:
         }),
         ("Cluster of machines", "upgrade", {"upgrade": "Change this machine to another release of Cloudlet"}),
         ("Cluster of machines", "etcd", {"etcd": "Show the store's members; save and restore the cluster"}),
+        ("Cluster of machines", "certs", {"certs": "Show and renew the certificates of this machine"}),
         ("Clusters of containers", "lab", {"load": "Bring images into the machines of `create cluster`"}),
         ("Cluster of machines", "preflight", {"preflight": "Check whether this machine can become a node"}),
         ("Objects", "get", {"get": "Display one or many resources"}),

@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 import yaml
+from cryptography import x509
 
 from client import kubeconfig
 from cloudctl.cluster.pki import Authority, Leaf, ensure_service_account_key, peer_leaf, server_leaf
@@ -29,9 +30,9 @@ def ensure(cluster: Cluster) -> list[str]:
     """Have everything; returns what was made anew (daemons that hold it must start again)."""
     made: list[str] = []
     folder = cluster.pki
-    authority = Authority(folder, "ca", "kubernetes")
-    etcd = Authority(folder / "etcd", "ca", "etcd-ca")
-    front = Authority(folder, "front-proxy-ca", "front-proxy-ca")
+    authority = Authority.have(folder, "ca", "kubernetes")
+    etcd = Authority.have(folder / "etcd", "ca", "etcd-ca")
+    front = Authority.have(folder, "front-proxy-ca", "front-proxy-ca")
     ensure_service_account_key(folder)
     local = ("127.0.0.1", "localhost", socket.gethostname())
     wanted = [
@@ -77,7 +78,7 @@ def ensure_kubeconfig(
         return False
     pair = authority.issue(leaf, seconds)
     user = leaf.common_name
-    kubeconfig.write(path, "cloudlet", servers, authority.pem, user=user, cert=pair.cert, key=pair.key)
+    kubeconfig.write(path, "cloudlet", servers, authority.bundle, user=user, cert=pair.cert, key=pair.key)
     return True
 
 
@@ -85,9 +86,9 @@ def _is_current(path: Path, servers: list[str], authority: Authority, leaf: Leaf
     try:
         config = yaml.safe_load(path.read_text())
         where = config["clusters"][0]["cluster"]
-        cert = base64.b64decode(config["users"][0]["user"]["client-certificate-data"])
+        cert = x509.load_pem_x509_certificate(base64.b64decode(config["users"][0]["user"]["client-certificate-data"]))
         same = kubeconfig.load(path).servers == servers
-        trusted = base64.b64decode(where["certificate-authority-data"]) == authority.pem
+        trusted = base64.b64decode(where["certificate-authority-data"]) == authority.bundle
         return bool(same and trusted and authority.issued(cert, leaf, datetime.datetime.now(datetime.UTC)))
     except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError, ValueError, kubeconfig.KubeconfigError):
         return False

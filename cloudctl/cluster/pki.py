@@ -1,15 +1,15 @@
 """The cluster's certificates, with the names, identities and places kubeadm gives them.
 
 Source: "PKI certificates and requirements" of the Kubernetes documentation. Keys are ECDSA P-256, but the ServiceAccount
-key is RSA because its tokens are RS256. Everything is written once and made anew only when it is about to expire or when
-its names have changed; private files have mode 0600.
+key is RSA because its tokens are RS256. Everything is written once and made anew only when it is due for renewal or when
+its names have changed; private files have mode 0600, and a file that is replaced keeps its owner.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import ipaddress
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from cloudctl.cluster.pairs import Pair, read_pair, replace, write_pair
+from cloudctl.cluster.state import ClusterError
 
 CA_DAYS = 3650
 LEAF_DAYS = 365
@@ -40,59 +43,61 @@ class Leaf:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A certificate and its key as PEM."""
-
-    cert: bytes
-    key: bytes
-
-
 class Authority:
-    """A certificate authority on disk: `NAME.crt` and `NAME.key` in a folder, made if they are not there."""
+    """A certificate authority on disk: `NAME.key`, and `NAME.crt` with its certificate.
 
-    def __init__(self, folder: Path, name: str, common_name: str) -> None:
-        self._folder = folder
-        cert_path, key_path = folder / f"{name}.crt", folder / f"{name}.key"
-        if cert_path.exists() and key_path.exists():
-            self._cert = x509.load_pem_x509_certificate(cert_path.read_bytes())
-            key = serialization.load_pem_private_key(key_path.read_bytes(), None)
-            if not isinstance(key, ec.EllipticCurvePrivateKey):
-                raise ValueError(f"{key_path} is not an elliptic curve key")
-            self._key = key
-        else:
-            self._key = ec.generate_private_key(ec.SECP256R1())
-            self._cert = _self_signed(common_name, self._key)
-            write_private(key_path, _key_pem(self._key))
-            _write_public(cert_path, self.pem)
+    While a CA is being replaced, `NAME.crt` holds those of the old and of the new; the one that signs is that of the key.
+    """
+
+    def __init__(self, folder: Path, name: str, bundle: bytes, key: bytes) -> None:
+        """Raises ClusterError for a key that is none of the certificates'."""
+        self._folder, self._where, self.bundle = folder, folder / name, bundle
+        self._cert, self._key = _signer(bundle, key, self._where)
+
+    @classmethod
+    def load(cls, folder: Path, name: str) -> Authority:
+        """An authority that is there. Raises ClusterError when it is not, or is of no use."""
+        certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
+        try:
+            return cls(folder, name, certificate.read_bytes(), key.read_bytes())
+        except OSError as error:
+            raise ClusterError(
+                f"the certificate authority is not complete: {error.filename}: {error.strerror}"
+            ) from error
+
+    @classmethod
+    def have(cls, folder: Path, name: str, common_name: str) -> Authority:
+        """An authority, made if neither of its files is there: half of one is not overwritten. Raises ClusterError."""
+        paths = folder / f"{name}.crt", folder / f"{name}.key"
+        if not any(path.exists() for path in paths):
+            write_pair(*paths, new_authority(common_name))
+        return cls.load(folder, name)
 
     @property
-    def pem(self) -> bytes:
-        """The authority's certificate."""
-        return self._cert.public_bytes(serialization.Encoding.PEM)
+    def certificate(self) -> x509.Certificate:
+        """That of the key which signs."""
+        return self._cert
 
-    def issued(self, cert_pem: bytes, leaf: Leaf, now: datetime.datetime) -> bool:
+    def issued(self, cert: x509.Certificate, leaf: Leaf, now: datetime.datetime) -> bool:
         """Whether a certificate is ours, says what `leaf` says and is not due for renewal."""
-        cert = x509.load_pem_x509_certificate(cert_pem)
-        if now >= renewal(cert):
+        if is_due(cert, now) or cert.subject != _subject(leaf) or not is_issued_by(cert, self._cert):
             return False
-        if cert.subject != _subject(leaf) or cert.issuer != self._cert.subject:
-            return False
-        try:
-            cert.verify_directly_issued_by(self._cert)
-            served = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except x509.ExtensionNotFound:
-            return not leaf.names
-        except (InvalidSignature, ValueError, TypeError):
-            return False
-        return set(served) == set(_alternative_names(leaf.names))
+        return set(served_names(cert)) == set(_alternative_names(leaf.names))
 
-    def issue(self, leaf: Leaf, seconds: int | None = None) -> Pair:
-        """A new key and its certificate, which lives for `seconds`, a year by default."""
+    def issue(self, leaf: Leaf, seconds: int | None = None, now: datetime.datetime | None = None) -> Pair:
+        """A new key and its certificate, which lives for `seconds`, a year by default; it ends with the CA at the latest.
+
+        Raises ClusterError when the CA has ended itself.
+        """
+        begin, latest = now or datetime.datetime.now(datetime.UTC), self._cert.not_valid_after_utc
+        if latest <= begin:
+            raise ClusterError(
+                f"the CA {self._where} has expired at {latest:%F %T} UTC: see `cloudctl certs revive --help`"
+            )
         key = ec.generate_private_key(ec.SECP256R1())
         lifetime = datetime.timedelta(days=LEAF_DAYS) if seconds is None else datetime.timedelta(seconds=seconds)
         builder = (
-            _builder(_subject(leaf), self._cert.subject, key, lifetime)
+            _builder(_subject(leaf), self._cert.subject, key, begin, min(begin + lifetime, latest))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_LEAF_USE, critical=True)
             .add_extension(x509.ExtendedKeyUsage(leaf.usages), critical=False)
@@ -105,20 +110,65 @@ class Authority:
 
     def ensure(self, name: str, leaf: Leaf, seconds: int | None = None) -> bool:
         """Have `NAME.crt` and `NAME.key` in the folder; True when they were made anew, with a life of `seconds`."""
-        cert_path, key_path = self._folder / f"{name}.crt", self._folder / f"{name}.key"
-        now = datetime.datetime.now(datetime.UTC)
-        if cert_path.exists() and key_path.exists() and self.issued(cert_path.read_bytes(), leaf, now):
+        paths = self._folder / f"{name}.crt", self._folder / f"{name}.key"
+        held = read_pair(*paths)
+        if held is not None and self.issued(held, leaf, datetime.datetime.now(datetime.UTC)):
             return False
-        pair = self.issue(leaf, seconds)
-        write_private(key_path, pair.key)
-        _write_public(cert_path, pair.cert)
+        write_pair(*paths, self.issue(leaf, seconds))
         return True
+
+
+def _signer(bundle: bytes, key: bytes, where: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    try:
+        private, certificates = serialization.load_pem_private_key(key, None), x509.load_pem_x509_certificates(bundle)
+    except ValueError as error:
+        raise ClusterError(f"{where}.crt or {where}.key is damaged: {error}") from error
+    if not isinstance(private, ec.EllipticCurvePrivateKey):
+        raise ClusterError(f"{where}.key is not an elliptic curve key")
+    found = [cert for cert in certificates if cert.public_key() == private.public_key()]
+    if not found:
+        raise ClusterError(f"{where}.crt and {where}.key do not belong together")
+    return found[0], private
+
+
+def new_authority(common_name: str, now: datetime.datetime | None = None) -> Pair:
+    """A new certificate authority, which has signed itself, for ten years."""
+    key, begin = ec.generate_private_key(ec.SECP256R1()), now or datetime.datetime.now(datetime.UTC)
+    return Pair(_self_signed(common_name, key, begin).public_bytes(serialization.Encoding.PEM), _key_pem(key))
 
 
 def renewal(cert: x509.Certificate) -> datetime.datetime:
     """When a certificate is due: `RENEW_DAYS` before its end, or with a third of its life left if that is less."""
     end = cert.not_valid_after_utc
     return end - min(datetime.timedelta(days=RENEW_DAYS), (end - cert.not_valid_before_utc - BACKDATE) / 3)
+
+
+def is_due(cert: x509.Certificate, now: datetime.datetime) -> bool:
+    """Whether it is to be renewed: its time is nearly over, or has not come because the clock was set back."""
+    return now >= renewal(cert) or now < cert.not_valid_before_utc
+
+
+def is_issued_by(cert: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether this very authority has signed it; another one of the same name has not."""
+    try:
+        cert.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def served_names(cert: x509.Certificate) -> list[x509.GeneralName]:
+    """The names and addresses that it is good for as a server's."""
+    try:
+        return list(cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        return []
+
+
+def keeping_names(leaf: Leaf, cert: x509.Certificate) -> Leaf:
+    """The leaf, with the names that a present certificate has and the leaf has not. Pure."""
+    present = [str(name.value) for name in served_names(cert) if isinstance(name, x509.DNSName | x509.IPAddress)]
+    return dataclasses.replace(leaf, names=tuple(dict.fromkeys((*leaf.names, *present))))
 
 
 def server_leaf(common_name: str, names: Sequence[str], organizations: tuple[str, ...] = ()) -> Leaf:
@@ -137,8 +187,7 @@ def ensure_service_account_key(folder: Path) -> None:
         return
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    write_private(folder / "sa.key", _key_pem(key))
-    _write_public(folder / "sa.pub", public)
+    replace({folder / "sa.key": (_key_pem(key), 0o600), folder / "sa.pub": (public, 0o644)})
 
 
 def _subject(leaf: Leaf) -> x509.Name:
@@ -157,9 +206,12 @@ def _alternative_names(names: Sequence[str]) -> list[x509.GeneralName]:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, lifetime: datetime.timedelta
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    now: datetime.datetime,
+    end: datetime.datetime,
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -167,15 +219,15 @@ def _builder(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - BACKDATE)
-        .not_valid_after(now + lifetime)
+        .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
 
 
-def _self_signed(common_name: str, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+def _self_signed(common_name: str, key: ec.EllipticCurvePrivateKey, now: datetime.datetime) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     return (
-        _builder(name, name, key, datetime.timedelta(days=CA_DAYS))
+        _builder(name, name, key, now, now + datetime.timedelta(days=CA_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_SIGNING, critical=True)
         .sign(key, hashes.SHA256())
@@ -190,21 +242,3 @@ def _key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
         else serialization.PrivateFormat.TraditionalOpenSSL,
         serialization.NoEncryption(),
     )
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file that its owner alone may read, in one step."""
-    _write(path, data, 0o600)
-
-
-def _write_public(path: Path, data: bytes) -> None:
-    _write(path, data, 0o644)
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = path.with_name(path.name + ".tmp")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(data)
-    partial.replace(path)

@@ -1,39 +1,87 @@
 """The certificates and kubeconfigs of a control plane, from the cluster's authorities.
 
-Nodes' certificates are not among them: kubelets ask for theirs by TLS bootstrap.
+Nodes' certificates are not among them: kubelets ask for theirs by TLS bootstrap and renew them by themselves.
 """
 
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
 
 from client import kubeconfig
 from cloudctl.cluster import identities
-from cloudctl.cluster.pki import Authority, Leaf, ensure_service_account_key, peer_leaf, server_leaf, write_private
+from cloudctl.cluster.pairs import PRIVATE, replace
+from cloudctl.cluster.pki import Authority, Leaf, ensure_service_account_key, peer_leaf, server_leaf
+from cloudctl.machine.certs.places import Files, InKubeconfig, Place
 from cloudctl.machine.layout import Machine
 
-CLIENTS = ("admin", "controllers", "cloud", "scheduler")
+CLIENTS = {
+    "admin": "administrators", "controllers": "controller manager", "cloud": "cloud controllers", "scheduler": "scheduler",
+}  # fmt: skip
 # What a further control plane needs of the first, relative to the folder of certificates: all else is made from it.
 SHARED = (
     "ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "etcd/ca.crt", "etcd/ca.key", "sa.pub", "sa.key",
 )  # fmt: skip
+CA, FRONT_PROXY_CA, ETCD_CA = "ca", "front-proxy-ca", "etcd/ca"
+COMMON_NAMES = {CA: "kubernetes", FRONT_PROXY_CA: "front-proxy-ca", ETCD_CA: "etcd-ca"}
+"""The authorities by their files' names, and what they call themselves."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """One certificate of a control plane: its name, which authority issues it, what it says, what for and where it stands."""
+
+    name: str
+    authority: str
+    leaf: Leaf
+    purpose: str
+    place: Place
+
+
+def load_authority(machine: Machine, name: str) -> Authority:
+    """One of the authorities that are there. Raises ClusterError."""
+    path = machine.pki / name
+    return Authority.load(path.parent, path.name)
+
+
+def wanted(machine: Machine) -> list[Certificate]:
+    """Every certificate that a control plane has, those in kubeconfigs last."""
+    cluster = machine.settings.cluster
+    own = tuple(dict.fromkeys(("127.0.0.1", "localhost", socket.gethostname(), machine.name, machine.settings.address)))
+    served = (*own, *((cluster.virtual_ip,) if cluster.virtual_ip else ()))
+    names = identities.server_names(served, cluster.dns_domain, cluster.service_api_address)
+    masters = ("system:masters",)
+    files = [
+        ("apiserver", CA, server_leaf("kube-apiserver", names), "the API server"),
+        ("apiserver-kubelet-client", CA, Leaf("kube-apiserver-kubelet-client", masters), "API server to kubelets"),
+        ("front-proxy-client", FRONT_PROXY_CA, Leaf("front-proxy-client"), "API server to further API servers"),
+        ("etcd/server", ETCD_CA, peer_leaf("etcd", own), "etcd, to clients and members"),
+        ("etcd/apiserver-client", ETCD_CA, Leaf("kube-apiserver-etcd-client", masters), "API server to etcd"),
+    ]
+    found = [Certificate(name, ca, leaf, purpose, Files(machine.pki, name)) for name, ca, leaf, purpose in files]
+    for who, purpose in CLIENTS.items():
+        path, leaf = machine.kubeconfig(who), identities.COMPONENTS[who]
+        place = InKubeconfig(path, leaf.common_name, machine.server)
+        found.append(Certificate(path.name, CA, leaf, purpose, place))
+    return found
 
 
 def ensure(machine: Machine, servers: list[str]) -> list[str]:
     """Have everything, authorities included; returns what was made anew. `servers` are all API servers, the own one first."""
-    folder = machine.pki
-    authority = Authority(folder, "ca", "kubernetes")
-    front = Authority(folder, "front-proxy-ca", "front-proxy-ca")
-    etcd = Authority(folder / "etcd", "ca", "etcd-ca")
-    ensure_service_account_key(folder)
-    seconds = machine.settings.cluster.certificate_seconds
-    made = [
-        name for issuer, name, leaf in leaves(machine, authority, front, etcd) if issuer.ensure(name, leaf, seconds)
-    ]
-    for who in CLIENTS:
-        path, leaf = machine.kubeconfig(who), identities.COMPONENTS[who]
-        if identities.ensure_kubeconfig(path, servers, authority, leaf, seconds):
-            made.append(path.name)
+    authorities = {}
+    for name, common_name in COMMON_NAMES.items():
+        path = machine.pki / name
+        authorities[name] = Authority.have(path.parent, path.name, common_name)
+    ensure_service_account_key(machine.pki)
+    seconds, made = machine.settings.cluster.certificate_seconds, []
+    for one in wanted(machine):
+        authority, path = authorities[one.authority], machine.pki / one.name
+        if isinstance(one.place, InKubeconfig):
+            new = identities.ensure_kubeconfig(machine.home / one.name, servers, authority, one.leaf, seconds)
+        else:
+            new = authority.ensure(path.name, one.leaf, seconds)
+        if new:
+            made.append(one.name)
     return made
 
 
@@ -42,28 +90,11 @@ def ensure_kubelet(machine: Machine, servers: list[str]) -> None:
     path = machine.kubelet_root / "pki" / "kubelet-client-current.pem"
     if path.exists() and machine.kubelet_kubeconfig.exists():
         return
-    authority = Authority(machine.pki, "ca", "kubernetes")
+    authority = load_authority(machine, CA)
     leaf = Leaf(f"system:node:{machine.name}", ("system:nodes",))
     pair = authority.issue(leaf, machine.settings.cluster.certificate_seconds)
-    write_private(path, pair.cert + pair.key)
-    kubeconfig.write(machine.kubelet_kubeconfig, "cloudlet", servers, authority.pem, user=leaf.common_name)
+    replace({path: (pair.cert + pair.key, PRIVATE)})
+    kubeconfig.write(machine.kubelet_kubeconfig, "cloudlet", servers, authority.bundle, user=leaf.common_name)
     config = kubeconfig.read(machine.kubelet_kubeconfig)
     config["users"][0]["user"] = {"client-certificate": str(path), "client-key": str(path)}
     kubeconfig.save(machine.kubelet_kubeconfig, config)
-
-
-def leaves(
-    machine: Machine, authority: Authority, front: Authority, etcd: Authority
-) -> list[tuple[Authority, str, Leaf]]:
-    """Every certificate of a control plane that is no kubeconfig's: who issues it, its file and what it says."""
-    cluster = machine.settings.cluster
-    own = ("127.0.0.1", "localhost", socket.gethostname(), machine.name, machine.settings.address)
-    served = (*own, *((cluster.virtual_ip,) if cluster.virtual_ip else ()))
-    names = identities.server_names(served, cluster.dns_domain, cluster.service_api_address)
-    return [
-        (authority, "apiserver", server_leaf("kube-apiserver", names)),
-        (authority, "apiserver-kubelet-client", Leaf("kube-apiserver-kubelet-client", ("system:masters",))),
-        (front, "front-proxy-client", Leaf("front-proxy-client")),
-        (etcd, "server", peer_leaf("etcd", tuple(dict.fromkeys(own)))),
-        (etcd, "apiserver-client", Leaf("kube-apiserver-etcd-client", ("system:masters",))),
-    ]

@@ -17,6 +17,7 @@ from client.rest import ApiClient
 from cloudctl.cluster.flags import Flags, Member
 from cloudctl.cluster.state import ClusterError
 from cloudctl.machine import certificates, flags, members, node, staticpods
+from cloudctl.machine.certs import timer
 from cloudctl.machine.etcdctl import EtcdCtlError
 from cloudctl.machine.layout import Machine
 from cloudctl.machine.systemd import CONTROL_UNITS, Systemd
@@ -81,7 +82,8 @@ class ControlPlane:
         await self._serving()
 
     async def daemons(self) -> None:
-        """Start what works on the API."""
+        """Start what works on the API. From now on certificates renew themselves."""
+        await self._systemd.enable_timer("certs", timer.override(self._machine.settings.cluster.certificate_seconds))
         if not self._static:
             await self._systemd.enable(CONTROL_UNITS)
             await self._systemd.start("controllers", "scheduler", "cloud")

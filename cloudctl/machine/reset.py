@@ -37,6 +37,7 @@ async def reset(steps: Steps, home: Path = HOME, etc: Path = ETC) -> None:
         for complaint in await _say_goodbye(machine, commands):
             steps.say(f"[yellow]warning[/yellow]: {complaint}")
     with steps.step("daemons stopped"):
+        await systemd.disable_timers()
         with contextlib.suppress(ClusterError):  # units that never were enabled
             await systemd.disable((*NODE_UNITS, *CONTROL_UNITS))
         await systemd.stop(*NODE_UNITS, *reversed(CONTROL_UNITS))

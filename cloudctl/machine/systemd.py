@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from client.command import CommandError, Commands
@@ -43,6 +44,8 @@ class Systemd:
         for path in sorted(self._units.glob("cloudlet*")):
             if path.suffix in (".service", ".target", ".timer"):
                 path.unlink()
+            elif path.suffix == ".d":
+                shutil.rmtree(path)
         await self._call("daemon-reload")
 
     async def enable(self, daemons: tuple[str, ...]) -> None:
@@ -52,6 +55,23 @@ class Systemd:
     async def disable(self, daemons: tuple[str, ...]) -> None:
         """Have them start with the machine no longer."""
         await self._call("disable", "--quiet", TARGET, *map(service, daemons))
+
+    async def enable_timer(self, name: str, override: str = "") -> None:
+        """Have a timer run, now and with the machine; `override` is what its unit says otherwise on this machine."""
+        unit = f"cloudlet-{name}.timer"
+        if override:
+            folder = self._units / f"{unit}.d"
+            folder.mkdir(exist_ok=True)
+            (folder / "override.conf").write_text(override)
+            await self._call("daemon-reload")
+        await self._call("enable", "--quiet", unit)
+        await self._call("restart", unit)
+
+    async def disable_timers(self) -> None:
+        """Have none of ours run any more."""
+        timers = [path.name for path in sorted(self._units.glob("cloudlet-*.timer"))]
+        if timers:
+            await self._call("disable", "--now", "--quiet", *timers)
 
     async def start(self, *daemons: str) -> None:
         """Start what does not run, all at once; return when every one says that it serves."""

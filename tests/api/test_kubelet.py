@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def own() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-async def admin(own: Cluster) -> AsyncIterator[ApiClient]:
+async def admin(own: Cluster) -> AsyncGenerator[ApiClient]:
     async with ApiClient.from_kubeconfig(own.kubeconfig()) as client:
         yield client
 
@@ -48,7 +48,7 @@ async def pod(client: ApiClient, name: str, namespace: str, test: Callable[[Obje
     raise AssertionError("the watch ended")
 
 
-async def _pods(client: ApiClient, name: str, namespace: str) -> AsyncIterator[Object]:
+async def _pods(client: ApiClient, name: str, namespace: str) -> AsyncGenerator[Object]:
     async for event in client.watch(
         resources.PODS, namespace, resource_version="0", field_selector=f"metadata.name={name}"
     ):

@@ -25,9 +25,9 @@ NOW = datetime.datetime(2026, 1, 31, 4, 5, tzinfo=datetime.UTC)
 
 
 def make_keys(home: Path) -> None:
-    Authority(home / "pki", "ca", "kubernetes")
-    Authority(home / "pki", "front-proxy-ca", "front-proxy-ca")
-    Authority(home / "pki" / "etcd", "ca", "etcd-ca")
+    Authority.have(home / "pki", "ca", "kubernetes")
+    Authority.have(home / "pki", "front-proxy-ca", "front-proxy-ca")
+    Authority.have(home / "pki" / "etcd", "ca", "etcd-ca")
     ensure_service_account_key(home / "pki")
 
 

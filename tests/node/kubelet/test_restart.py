@@ -92,7 +92,7 @@ def _wait_start(name: str, since: float) -> str:
     """The id of the pod's container that is started."""
     engine = docker.APIClient(version="auto", timeout=60)
     labels = [f"io.cloudlet.pod.name={name}", "io.cloudlet.kind=container"]
-    events = engine.events(since=since, filters={"label": labels, "event": ["start"]}, decode=True)
+    events = engine.events(since=int(since), filters={"label": labels, "event": ["start"]}, decode=True)
     try:
         return str(next(events)["id"])
     finally:

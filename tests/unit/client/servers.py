@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from client import kubeconfig
-from cloudctl.cluster.pki import Authority, Leaf, Pair, server_leaf
+from cloudctl.cluster.pairs import Pair
+from cloudctl.cluster.pki import Authority, Leaf, server_leaf
 
 
 class Servers:
@@ -20,7 +21,7 @@ class Servers:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.authority = Authority(folder, "ca", "ca")
+        self.authority = Authority.have(folder, "ca", "ca")
         pair = self.authority.issue(server_leaf("server", ["127.0.0.1"]))
         (folder / "server.crt").write_bytes(pair.cert)
         (folder / "server.key").write_bytes(pair.key)
@@ -38,7 +39,7 @@ class Servers:
     def kubeconfig(self, *servers: str, **user: Any) -> Path:
         """A kubeconfig for these addresses."""
         path = self.folder / "kubeconfig"
-        kubeconfig.write(path, "c", list(servers), self.authority.pem, user="u", **user)
+        kubeconfig.write(path, "c", list(servers), self.authority.bundle, user="u", **user)
         return path
 
     def stop(self) -> None:

@@ -32,7 +32,7 @@ class Folder:
 
     def __init__(self, path: Path, servers: Servers, *addresses: str) -> None:
         self.path, self.servers = path / "config", servers
-        self.replace("ca.pem", servers.authority.pem)
+        self.replace("ca.pem", servers.authority.bundle)
         self.replace("token", b"first\n")
         self.identity("alice")
         self.addresses(*(addresses or ("https://one:1",)))
@@ -74,7 +74,7 @@ async def test_every_file_is_followed(folder: Folder, clock: FakeClock, change: 
     elif change == "current.pem":
         folder.identity("bob")
     else:
-        folder.replace(change, folder.servers.authority.pem * 2 if change == "ca.pem" else b"second")
+        folder.replace(change, folder.servers.authority.bundle * 2 if change == "ca.pem" else b"second")
     assert made.current() is before, "the files are looked at once a second"
     await clock.advance(1)
     assert made.current() != before
@@ -148,7 +148,7 @@ async def test_a_client_shows_the_new_certificate_and_a_running_watch_goes_on(
         assert not going_on.done()
         going_on.cancel()
         await asyncio.gather(going_on, return_exceptions=True)
-        await watch.aclose()  # type: ignore[attr-defined]
+        await watch.aclose()
         await one.has_connections(1)  # the new identity's
 
 

@@ -34,7 +34,7 @@ def servers(tmp_path: Path) -> Iterator[Servers]:
 @asynccontextmanager
 async def client_of(servers: Servers, *urls: str) -> AsyncIterator[ApiClient]:
     """A client that begins at the first address."""
-    async with ApiClient(Kubeconfig(servers=list(urls), ca=servers.authority.pem)) as client:
+    async with ApiClient(Kubeconfig(servers=list(urls), ca=servers.authority.bundle)) as client:
         client._endpoints.roster.use(urls[0])
         yield client
 

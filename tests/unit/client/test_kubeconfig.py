@@ -40,7 +40,7 @@ def test_files_are_found_relative_to_the_kubeconfig(tmp_path: Path) -> None:
 
 
 def test_a_certificate_and_its_key_may_be_one_file(tmp_path: Path) -> None:
-    authority = Authority(tmp_path, "ca", "ca")
+    authority = Authority.have(tmp_path, "ca", "ca")
     pair = authority.issue(Leaf("node"))
     (tmp_path / "current.pem").write_bytes(pair.cert + pair.key)
     path = tmp_path / "config"

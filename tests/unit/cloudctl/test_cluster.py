@@ -81,19 +81,19 @@ def test_a_new_node_gets_its_certificates_alone(tmp_path: Path) -> None:
 
 
 def test_certificates_are_renewed_before_they_expire_and_when_names_change(tmp_path: Path) -> None:
-    authority = Authority(tmp_path, "ca", "test")
+    authority = Authority.have(tmp_path, "ca", "test")
     leaf = server_leaf("x", ["localhost"])
-    cert = authority.issue(leaf).cert
+    cert = x509.load_pem_x509_certificate(authority.issue(leaf).cert)
     now = datetime.datetime.now(datetime.UTC)
     assert authority.issued(cert, leaf, now)
     assert not authority.issued(cert, leaf, now + datetime.timedelta(days=336))
     assert not authority.issued(cert, server_leaf("x", ["localhost", "10.0.0.1"]), now)
     assert not authority.issued(cert, Leaf("x"), now)
-    assert not Authority(tmp_path, "other", "test").issued(cert, leaf, now)
+    assert not Authority.have(tmp_path, "other", "test").issued(cert, leaf, now)
 
 
 def test_openssl_trusts_what_the_authority_issues(tmp_path: Path) -> None:
-    authority = Authority(tmp_path, "ca", "test")
+    authority = Authority.have(tmp_path, "ca", "test")
     authority.ensure("leaf", server_leaf("x", ["localhost"]))
     command = ["openssl", "verify", "-x509_strict", "-CAfile", str(tmp_path / "ca.crt"), str(tmp_path / "leaf.crt")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
