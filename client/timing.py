@@ -38,9 +38,9 @@ class Timing:
             raise ValueError("--leader-elect-retry-period must be longer than nothing")
 
 
-def seconds(text: str) -> float:
-    """`6`, `6s`, `500ms` or `1m`. Raises ValueError."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|)", text)
+def seconds(text: str | float) -> float:
+    """`6`, `6s`, `500ms` or `1m`; a number is what it is, because typer hands in defaults, too. Raises ValueError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|)", str(text))
     if found is None:
         raise ValueError(f"{text!r} is no duration: write for example 6s")
     return float(found[1]) * _UNITS[found[2]]
