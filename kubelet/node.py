@@ -26,8 +26,8 @@ from kubelet.runtime import EngineInfo, Image
 from kubelet.settings import Settings
 
 LEASE_NAMESPACE = "kube-node-lease"
-LEASE_SECONDS = 40
-RENEW_SECONDS = 10.0
+_RENEWALS = 4
+"""Renewals of the Lease within its duration."""
 REPORT_SECONDS = 300.0
 _ANNOUNCE_SECONDS = 30.0
 _MANAGED_BY = "volumes.kubernetes.io/controller-managed-attach-detach"
@@ -159,6 +159,7 @@ class NodeReporter:
 
     def __init__(self, client: ApiClient, clock: Clock, observe: Callable[[], NodeState], settings: Settings) -> None:
         self._client, self._clock, self._observe, self._settings = client, clock, observe, settings
+        self._renew_seconds = settings.lease_seconds / _RENEWALS
         self._changed = asyncio.Event()
         self._node: Object | None = None
         self._announced: list[tuple[str, asyncio.Future[None]]] = []
@@ -221,13 +222,13 @@ class NodeReporter:
                 self._log.warning("lease not renewed", error=error.message)
                 await self._clock.sleep(retry.next())
                 continue
-            await self._clock.sleep(RENEW_SECONDS)
+            await self._clock.sleep(self._renew_seconds)
 
     async def _renew(self) -> None:
         name = self._settings.node
         spec: Object = {
             "holderIdentity": name,
-            "leaseDurationSeconds": LEASE_SECONDS,
+            "leaseDurationSeconds": self._settings.lease_seconds,
             "renewTime": timestamp.now_micro(),
         }
         try:
@@ -251,7 +252,7 @@ class NodeReporter:
                 if await self._write(force=self._clock.now() - written >= REPORT_SECONDS or not written):
                     written = self._clock.now()
                 retry.reset()
-                timeout = RENEW_SECONDS
+                timeout = self._renew_seconds
             except NotFound:
                 self._log.warning("the node object was deleted, registering again")
                 await self._register()

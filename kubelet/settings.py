@@ -39,6 +39,8 @@ class Settings:
     resolv_conf: Path = Path("/etc/resolv.conf")
     docker: str = "/var/run/docker.sock"
     max_pods: int = 110
+    lease_seconds: int = 40
+    """How long a heartbeat is good for; it is renewed four times as often."""
     reserved_cpu: int = 0
     reserved_memory: int = 0
     register: bool = True
@@ -116,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--resolv-conf", type=Path, default=Path("/etc/resolv.conf"))
     p.add_argument("--container-runtime-endpoint", default="/var/run/docker.sock", help="Docker's socket")
     p.add_argument("--max-pods", type=int, default=110)
+    p.add_argument("--node-lease-duration-seconds", type=int, default=40, help="how long a heartbeat is good for")
     p.add_argument("--provider-id", default="")
     p.add_argument("--pod-infra-container-image", default=PAUSE_IMAGE)
     p.add_argument("--health-port", type=int, default=0)
@@ -152,6 +155,7 @@ def settings(arguments: argparse.Namespace) -> Settings:
         resolv_conf=arguments.resolv_conf,
         docker=arguments.container_runtime_endpoint.removeprefix("unix://"),
         max_pods=arguments.max_pods,
+        lease_seconds=arguments.node_lease_duration_seconds,
         register=arguments.register_node,
         provider_id=arguments.provider_id,
         pause_image=arguments.pod_infra_container_image,

@@ -50,7 +50,7 @@ def control_plane(machine: Machine, etcd_servers: list[str]) -> dict[str, Flags]
     seconds = cluster.certificate_seconds
     lifetime = (f"--cluster-signing-duration={seconds}",) if seconds else ()
     grace = cluster.node_monitor_grace_period
-    patience = (f"--node-monitor-grace-period={grace:g}",) if grace else ()
+    patience = (f"--node-monitor-grace-period={grace:g}", f"--node-monitor-period={min(5, grace / 8):g}") if grace else ()
     pool = cluster.load_balancer_pool
     announced = (f"--load-balancer-interface={machine.settings.interface}",) if pool else ()
     return {
@@ -79,7 +79,7 @@ def control_plane(machine: Machine, etcd_servers: list[str]) -> dict[str, Flags]
 def node(machine: Machine) -> dict[str, Flags]:
     """Of the daemons that every machine has."""
     decided = machine.settings
-    networks = decided.cluster.networks
+    networks, grace = decided.cluster.networks, decided.cluster.node_monitor_grace_period
     labels = decided.node_labels
     # The label of its role a node may not give itself; `join.mark` does that.
     taints = [TAINT] if machine.is_control_plane and not decided.schedulable else []
@@ -97,6 +97,8 @@ def node(machine: Machine) -> dict[str, Flags]:
             *kubelet,
             f"--bootstrap-kubeconfig={machine.bootstrap_kubeconfig}",
             "--rotate-server-certificates",
+            # Whoever is to be missed sooner says more often that it is there.
+            *((f"--node-lease-duration-seconds={max(4, int(grace))}",) if grace else ()),
             # On a control plane the CA's file belongs to `cloudctl certs`, as all of pki/ does.
             *(
                 (f"--sync-kubeconfigs={','.join(str(machine.kubeconfig(who)) for who in CLIENTS)}",)
