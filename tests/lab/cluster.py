@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from api import meta, resources
@@ -21,7 +22,7 @@ _METRICS = """
 import ssl, sys, urllib.request
 address, pki = sys.argv[1:]
 context = ssl.create_default_context(cafile=pki + "/ca.crt")
-context.load_cert_chain(pki + "/healthcheck-client.crt", pki + "/healthcheck-client.key")
+context.load_cert_chain(pki + "/apiserver-client.crt", pki + "/apiserver-client.key")
 with urllib.request.urlopen("https://" + address + ":2379/metrics", context=context, timeout=5) as answer:
     lines = answer.read().decode().splitlines()
 sys.exit(0 if "etcd_server_is_leader 1" in lines else 3)
@@ -48,6 +49,17 @@ class Lab:
     def client(self) -> ApiClient:
         """A client of all API servers; the caller closes it."""
         return ApiClient(self.config, "lab")
+
+    @asynccontextmanager
+    async def namespace(self, prefix: str) -> AsyncIterator[str]:
+        """A new namespace; deleted at the end, without waiting for that. Raises ApiError."""
+        async with self.client() as client:
+            made = await client.create(resources.NAMESPACES, {"metadata": {"generateName": f"{prefix}-"}})
+            try:
+                yield meta.name(made)
+            finally:
+                with suppress(ApiError):
+                    await client.delete(resources.NAMESPACES, meta.name(made))
 
     async def holder(self, lease: str) -> Machine:
         """The control plane whose daemon holds a Lease of kube-system. Raises LookupError, ApiError."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from api import resources
-from api.errors import AlreadyExists, ApiError, NotFound
+from api.errors import ApiError
 from api.types import Object
 from client.backoff import Backoff
 from client.command import CommandError
@@ -23,7 +22,7 @@ from tests.lab.observers import ContainerObserver, LeaseObserver
 from tests.lab.operations import Violation
 from tests.lab.recorder import Recorder
 
-_NAMESPACE, _SET = "lab-once", "once"
+_SET = "once"
 _RATE = 25.0
 _WRITES = 40
 """Acknowledged before a fault and after it."""
@@ -76,21 +75,17 @@ class Matrix:
     image: str
     single_clock: bool = True
     _containers: list[ContainerObserver] = field(default_factory=list)
-    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    _namespace: str = ""
 
     @asynccontextmanager
     async def ready(self) -> AsyncIterator[None]:
         """With a StatefulSet whose pods must never run twice, and an observer of its containers on each machine."""
-        self._containers = [ContainerObserver(machine, _NAMESPACE) for machine in self.lab.machines]
-        async with self.lab.client() as client, _background(*(each.run() for each in self._containers)):
-            await _present(client.create(resources.NAMESPACES, {"metadata": {"name": _NAMESPACE}}))
-            await _present(client.create(resources.STATEFULSETS, _stateful_set(self.image), _NAMESPACE))
-            await self._set_ready()
-            try:
+        async with self.lab.namespace("lab-once") as self._namespace, self.lab.client() as client:
+            self._containers = [ContainerObserver(machine, self._namespace) for machine in self.lab.machines]
+            async with _background(*(each.run() for each in self._containers)):
+                await client.create(resources.STATEFULSETS, _stateful_set(self.image), self._namespace)
+                await self._set_ready()
                 yield
-            finally:
-                with contextlib.suppress(ApiError):
-                    await client.delete(resources.NAMESPACES, _NAMESPACE)
 
     async def run(self, case: Case) -> Row:
         """One case on a whole cluster, which is whole again afterwards unless the row has a problem."""
@@ -106,11 +101,9 @@ class Matrix:
             return Row(case, problem=str(error) or type(error).__name__)
 
     async def _measured(self, case: Case, targets: list[Target]) -> Row:
-        namespace = f"lab-{next(self._numbers)}-{case.fault.name}"
         async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(self.lab.client())
-            await client.create(resources.NAMESPACES, {"metadata": {"name": namespace}})
-            observer = LeaseObserver(client)
+            namespace = await stack.enter_async_context(self.lab.namespace("lab"))
+            observer = LeaseObserver(await stack.enter_async_context(self.lab.client()))
             await stack.enter_async_context(_background(observer.run()))
             recorder = await stack.enter_async_context(Recorder(self.lab.config, namespace, rate=_RATE))
             await recorder.worked(_WRITES)
@@ -122,8 +115,6 @@ class Matrix:
             found = history.check(recorded)
             found += leases.check(observer.history, 0.1 if self._agree(case) else None)
             found += await self._twice()
-            with contextlib.suppress(NotFound):
-                await client.delete(resources.NAMESPACES, namespace)
             return Row(case, recorder.outage(), len(recorded.acknowledged()), tuple(found), recovered)
 
     async def _fault(self, case: Case, targets: list[Target]) -> None:
@@ -142,7 +133,7 @@ class Matrix:
         async with asyncio.timeout(_SET_SECONDS), self.lab.client() as client:
             while True:
                 with contextlib.suppress(ApiError):
-                    found = await client.get(resources.STATEFULSETS, _SET, _NAMESPACE)
+                    found = await client.get(resources.STATEFULSETS, _SET, self._namespace)
                     if (found.get("status") or {}).get("readyReplicas") == found["spec"]["replicas"]:
                         return
                 await self.lab.clock.sleep(backoff.next())
@@ -173,11 +164,6 @@ def _stateful_set(image: str) -> Object:
             "template": {"metadata": {"labels": labels}, "spec": pod},
         },
     }
-
-
-async def _present(creation: Awaitable[Object]) -> None:
-    with contextlib.suppress(AlreadyExists):
-        await creation
 
 
 @asynccontextmanager
