@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from client.command import Commands
 from client.rest import ApiClient
@@ -36,13 +37,16 @@ class Invitation:
         return " ".join(words)
 
 
+def refuse_member(home: Path, etc: Path) -> None:
+    """Raises ClusterError when this machine has joined a cluster, or made one, already."""
+    if (home / "joined").exists():
+        name = Machine.here(home, etc).settings.cluster.name
+        raise ClusterError(f"this machine is in the cluster «{name}» already: `cloudctl reset` takes it out")
+
+
 async def init(machine: Machine, steps: Steps, ignore: str = "") -> Invitation:
     """Return when the node is Ready. Raises ClusterError."""
-    if machine.joined_file.exists():
-        raise ClusterError(
-            f"this machine is a control plane of the cluster «{machine.settings.cluster.name}» already: "
-            "`cloudctl reset` ends that"
-        )
+    refuse_member(machine.home, machine.etc)
     stages, commands = Stages("init", steps), Commands()
     systemd = Systemd(commands)
     if not machine.settings_file.exists():

@@ -15,6 +15,7 @@ from cloudctl.cluster.state import ClusterError
 from cloudctl.cluster.steps import Steps
 from cloudctl.machine import checks, discovery, members, node, objects, settings, tokens
 from cloudctl.machine.controlplane import ControlPlane, mark
+from cloudctl.machine.init import refuse_member
 from cloudctl.machine.layout import ETC, HOME, Machine, program
 from cloudctl.machine.settings import ClusterSettings, Role
 from cloudctl.machine.stages import Stages
@@ -41,7 +42,7 @@ class Wishes:
 
 async def join(wishes: Wishes, steps: Steps) -> Machine:
     """Return when the node is Ready. Raises ClusterError that says at which stage and why it stopped."""
-    _refuse_second()
+    refuse_member(HOME, ETC)
     stages, commands = Stages("join", steps), Commands()
     systemd = Systemd(commands)
     with stages.stage("the cluster and its CA", changes=False):
@@ -74,12 +75,6 @@ async def join(wishes: Wishes, steps: Steps) -> Machine:
     machine.bootstrap_kubeconfig.unlink(missing_ok=True)
     machine.joined_file.touch()
     return machine
-
-
-def _refuse_second() -> None:
-    if (HOME / "joined").exists():
-        name = Machine.here().settings.cluster.name
-        raise ClusterError(f"this machine is in the cluster «{name}» already: `cloudctl reset` takes it out")
 
 
 async def _machine(client: ApiClient, wishes: Wishes) -> Machine:

@@ -74,7 +74,9 @@ async def worse(machine: Machine) -> list[str]:
     """The units that are more exposed than the page says."""
     told = documented(PAGE.read_text())
     now = await exposure(machine)
-    return [f"{unit}: {level}, documented {told.get(unit)}" for unit, (level, _) in now.items() if level > told.get(unit, 0)]
+    return [
+        f"{unit}: {level}, documented {told.get(unit)}" for unit, (level, _) in now.items() if level > told.get(unit, 0)
+    ]
 
 
 def main(argv: list[str]) -> int:

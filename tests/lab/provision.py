@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from client import kubeconfig
-from client.command import Commands
+from client.command import CommandError, Commands
 from client.kubeconfig import Kubeconfig
 from cloudctl.lab.nodes import Lab as Containers
 from tests import images
@@ -37,6 +37,20 @@ class Provided:
     lab: Lab
     image: str
     single_clock: bool
+
+    async def load(self, *names: str) -> None:
+        """Bring images of this host's Docker into every machine that does not have them. Raises CommandError."""
+        with tempfile.NamedTemporaryFile(prefix="cloudlet-images-", suffix=".tar") as file:
+            await Commands().run("docker", "save", "--output", file.name, *names, timeout=_LOAD_SECONDS)
+            archive = await asyncio.to_thread(Path(file.name).read_bytes)
+        await asyncio.gather(*(_load(machine, archive, names) for machine in self.lab.machines))
+
+
+async def _load(machine: Machine, archive: bytes, names: tuple[str, ...]) -> None:
+    try:
+        await machine.run("docker", "image", "inspect", *names)
+    except CommandError:
+        await machine.run("docker", "load", "--quiet", stdin=archive, timeout=_LOAD_SECONDS)
 
 
 @contextmanager
