@@ -1,12 +1,20 @@
 """etcd's v3 API over grpc.aio: ranges, guarded transactions, the watch stream, leases, compaction.
 
-The stubs come from python3-etcd3; its own client is blocking and not used. Every call has a deadline; a failed endpoint is
-left for the next one. Errors come out as `api.errors`: ServiceUnavailable, Timeout, `Compacted`, `FutureRevision`.
+The stubs come from python3-etcd3; its own client is blocking and not used. Every call has a deadline and goes to whichever
+member serves (`apiserver.members`). Errors come out as `api.errors`: ServiceUnavailable, Timeout, `Compacted`,
+`FutureRevision`, and `Doubt` for a write of which nobody knows whether it took place.
+
+A write is a transaction guarded by the mod revision that its key must have. After `Doubt` the same write may be sent again if
+it expects a revision above 0: no revision comes twice, so at most one of the two takes place. A create expects that there is no
+key, which may be true twice: the first one, held up in a stopped member, would bring back what has been created by the second
+and deleted since. So creates are guarded by the revision of one more key, the fence, too: `fence` moves it, and from then on no
+create that was sent before can take place.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,34 +22,19 @@ import grpc
 import grpc.aio
 from etcd3.etcdrpc import kv_pb2
 from etcd3.etcdrpc import rpc_pb2 as rpc
-from etcd3.etcdrpc import rpc_pb2_grpc as stubs
 
 from api import errors
+from apiserver.members import ATTEMPT, LEADER, Compacted, Doubt, FutureRevision, Members, explain
 
-TIMEOUT = 10.0
-"""Seconds one call may take, the wait for a connection included."""
+__all__ = ["PAGE", "Batch", "Compacted", "Doubt", "Etcd", "FutureRevision", "KeyValue", "Written", "prefix_end"]
+
 PAGE = 1000
 """Keys in one page of a large range."""
-_OPTIONS = (
-    ("grpc.max_receive_message_length", 512 * 1024 * 1024),
-    ("grpc.max_send_message_length", 16 * 1024 * 1024),
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-)
+RANGE_SECONDS = 30.0
+"""Seconds that one page may take."""
+FENCE = b"/cloudlet/fence"
 
 KeyValue = kv_pb2.KeyValue
-
-
-class Compacted(errors.Expired):
-    """The revision asked for is no longer in etcd."""
-
-
-class FutureRevision(errors.Timeout):
-    """The revision asked for does not exist yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +59,8 @@ def prefix_end(prefix: bytes) -> bytes:
     return prefix[:-1] + bytes((prefix[-1] + 1,))
 
 
-def _endpoint(url: str) -> tuple[str, bool]:
-    scheme, separator, rest = url.strip().rpartition("://")
-    return rest.rstrip("/"), bool(separator) and scheme == "https"
-
-
-def _never_sent(error: grpc.aio.AioRpcError) -> bool:
-    """Whether no connection was there, so that the call cannot have reached etcd."""
-    return "failed to connect" in (error.details() or "").lower()
-
-
-def _explain(error: grpc.aio.AioRpcError) -> errors.ApiError:
-    code, details = error.code(), error.details() or ""
-    if code is grpc.StatusCode.OUT_OF_RANGE:
-        if "future" in details:
-            return FutureRevision(f"Too large resource version: {details}")
-        return Compacted("The resourceVersion for the provided list is too old.")
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return errors.Timeout("etcd did not answer in time", {"retryAfterSeconds": 1})
-    if code is grpc.StatusCode.INVALID_ARGUMENT and "too large" in details:
-        return errors.RequestEntityTooLarge("Request entity too large: the object exceeds the limit of etcd")
-    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-        return errors.ServiceUnavailable(f"etcd is not reachable: {details}", {"retryAfterSeconds": 1})
-    return errors.InternalError(f"etcd: {code.name}: {details}")
+def _credentials(ca: bytes | None, cert: bytes | None, key: bytes | None) -> grpc.ChannelCredentials | None:
+    return grpc.ssl_channel_credentials(ca, key, cert) if ca or cert else None
 
 
 class Etcd:
@@ -97,48 +69,34 @@ class Etcd:
     def __init__(
         self, servers: str, ca: bytes | None = None, cert: bytes | None = None, key: bytes | None = None
     ) -> None:
-        credentials = grpc.ssl_channel_credentials(ca, key, cert) if ca or cert else None
-        self._channels = [self._open(url, credentials) for url in servers.split(",")]
-        self._kv = [stubs.KVStub(channel) for channel in self._channels]
-        self._at = 0
+        self.members = Members(servers, _credentials(ca, cert, key))
+        self.seen = 0
+        """The highest revision of the store that an answer told."""
+        self._fence = 0
+        self._moving = asyncio.Lock()
 
-    @staticmethod
-    def _open(url: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
-        target, secure = _endpoint(url)
-        if secure:
-            return grpc.aio.secure_channel(target, credentials or grpc.ssl_channel_credentials(), options=_OPTIONS)
-        return grpc.aio.insecure_channel(target, options=_OPTIONS)
+    def renew(self, ca: bytes | None, cert: bytes | None, key: bytes | None) -> None:
+        """Use another CA and client certificate from now on."""
+        self.members.replace(_credentials(ca, cert, key))
 
     async def close(self) -> None:
         """Close all connections."""
-        for channel in self._channels:
-            await channel.close()
+        await self.members.close()
 
-    async def _call(self, method: str, message: Any, *, again: bool, timeout: float = TIMEOUT) -> Any:
-        """One unary call. `again`: it may be repeated on another endpoint even if this one may have carried it out."""
-        attempts = len(self._kv)
-        for attempt in range(attempts):
-            at = self._at
-            try:
-                wait = len(self._kv) == 1
-                return await getattr(self._kv[at], method)(message, timeout=timeout, wait_for_ready=wait)
-            except grpc.aio.AioRpcError as error:
-                if error.code() is grpc.StatusCode.UNAVAILABLE and self._at == at:
-                    self._at = (at + 1) % len(self._kv)
-                lost = error.code() is grpc.StatusCode.UNAVAILABLE and (again or _never_sent(error))
-                if not lost or attempt == attempts - 1:
-                    raise _explain(error) from error
-        raise errors.ServiceUnavailable("no etcd endpoint is configured")
+    def _saw(self, answer: Any) -> int:
+        revision = int(answer.header.revision)
+        self.seen = max(self.seen, revision)
+        return revision
 
-    async def revision(self) -> int:
-        """The store's revision now, by a linearizable read of nothing."""
-        answer = await self._call("Range", rpc.RangeRequest(key=b"\0", count_only=True), again=True)
-        return int(answer.header.revision)
+    async def revision(self, seconds: float = 0.0) -> int:
+        """The store's revision now, by a linearizable read of nothing. `seconds` bounds it."""
+        message = rpc.RangeRequest(key=b"\0", count_only=True)
+        return self._saw(await self.members.call(lambda member: member.kv.Range, message, seconds=seconds))
 
     async def get(self, key: bytes) -> tuple[Any | None, int]:
         """One key (None when missing) and the store's revision, linearizable."""
-        answer = await self._call("Range", rpc.RangeRequest(key=key), again=True)
-        return (answer.kvs[0] if answer.kvs else None), int(answer.header.revision)
+        answer = await self.members.call(lambda member: member.kv.Range, rpc.RangeRequest(key=key))
+        return (answer.kvs[0] if answer.kvs else None), self._saw(answer)
 
     async def range(
         self, start: bytes, end: bytes, *, limit: int = PAGE, revision: int = 0
@@ -148,8 +106,8 @@ class Etcd:
         Raises Compacted or FutureRevision when `revision` cannot be read.
         """
         message = rpc.RangeRequest(key=start, range_end=end, limit=limit, revision=revision)
-        answer = await self._call("Range", message, again=True, timeout=3 * TIMEOUT)
-        return answer.kvs, bool(answer.more), int(answer.header.revision), int(answer.count)
+        answer = await self.members.call(lambda member: member.kv.Range, message, seconds=RANGE_SECONDS)
+        return answer.kvs, bool(answer.more), self._saw(answer), int(answer.count)
 
     async def pages(self, prefix: bytes) -> AsyncIterator[tuple[Sequence[Any], int]]:
         """All keys under a prefix, page by page, all at the revision of the first page."""
@@ -162,58 +120,94 @@ class Etcd:
                 return
             start = found[-1].key + b"\0"
 
-    async def put(self, key: bytes, value: bytes, expected: int, lease: int = 0) -> Written:
-        """Write a key if its mod revision is `expected` (0: if it does not exist)."""
+    async def put(
+        self, key: bytes, value: bytes, expected: int, lease: int = 0, *, patience: float = ATTEMPT
+    ) -> Written:
+        """Write a key if its mod revision is `expected` (0: if it does not exist). Raises Doubt, after `patience` seconds."""
         put = rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=value, lease=lease))
-        return await self._guarded(key, expected, put)
+        return await self._guarded(key, expected, put, patience)
 
-    async def delete(self, key: bytes, expected: int) -> Written:
-        """Delete a key if its mod revision is `expected`."""
-        return await self._guarded(key, expected, rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key)))
+    async def delete(self, key: bytes, expected: int, *, patience: float = ATTEMPT) -> Written:
+        """Delete a key if its mod revision is `expected`. Raises Doubt, after `patience` seconds."""
+        operation = rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key))
+        return await self._guarded(key, expected, operation, patience)
 
-    async def _guarded(self, key: bytes, expected: int, operation: Any) -> Written:
-        guard = rpc.Compare(result=rpc.Compare.EQUAL, target=rpc.Compare.MOD, key=key, mod_revision=expected)
-        read = rpc.RequestOp(request_range=rpc.RangeRequest(key=key))
-        message = rpc.TxnRequest(compare=[guard], success=[operation], failure=[read])
-        answer = await self._call("Txn", message, again=False)
-        if answer.succeeded:
-            return Written(True, int(answer.header.revision))
-        found = answer.responses[0].response_range.kvs
-        return Written(False, int(answer.header.revision), found[0] if found else None)
+    async def _guarded(self, key: bytes, expected: int, operation: Any, patience: float) -> Written:
+        while True:
+            since, fence = self.seen, self._fence
+            guards, reads = [_compare(key, expected)], [_read(key)]
+            if not expected:
+                guards.append(_compare(FENCE, fence))
+                reads.append(_read(FENCE))
+            message = rpc.TxnRequest(compare=guards, success=[operation], failure=reads)
+            try:
+                answer = await self.members.call(lambda member: member.kv.Txn, message, again=False, patience=patience)
+            except Doubt as doubt:
+                doubt.since, doubt.fence = since, fence
+                raise
+            revision = self._saw(answer)
+            if answer.succeeded:
+                return Written(True, revision)
+            found = [response.response_range.kvs for response in answer.responses]
+            if expected or found[0]:
+                return Written(False, revision, found[0][0] if found[0] else None)
+            self._fence = max(
+                self._fence, int(found[1][0].mod_revision)
+            )  # it has been moved: the create goes on behind it
+
+    async def fence(self, before: int) -> int:
+        """Keep creates that were fenced by `before` from taking place later; from the returned revision on none has."""
+        async with self._moving:
+            if self._fence <= before:
+                message = rpc.PutRequest(key=FENCE)
+                self._fence = self._saw(await self.members.call(lambda member: member.kv.Put, message))
+            return self._fence
 
     async def compact(self, revision: int) -> None:
         """Forget history before `revision`. Raises Compacted when another server was faster."""
-        await self._call("Compact", rpc.CompactionRequest(revision=revision), again=False)
+        await self.members.call(lambda member: member.kv.Compact, rpc.CompactionRequest(revision=revision))
 
     async def grant(self, seconds: int) -> int:
         """A new lease's id."""
-        stub = stubs.LeaseStub(self._channels[self._at])
-        try:
-            answer = await stub.LeaseGrant(rpc.LeaseGrantRequest(TTL=seconds), timeout=TIMEOUT)
-        except grpc.aio.AioRpcError as error:
-            raise _explain(error) from error
+        answer = await self.members.call(lambda member: member.lease.LeaseGrant, rpc.LeaseGrantRequest(TTL=seconds))
         return int(answer.ID)
 
-    async def watch(self, after: int) -> AsyncIterator[Batch]:
+    async def watch(self, after: int) -> AsyncGenerator[Batch, None]:
         """Every change of the whole store after revision `after`, until the stream breaks.
 
         The whole store and not a prefix: so every revision arrives as an event, and the reader knows by events alone how
-        far it is. Raises Compacted when `after` is no longer in history, ServiceUnavailable when the stream breaks.
+        far it is. Raises Compacted when `after` is no longer in history, ServiceUnavailable when the stream breaks; etcd
+        breaks it on a member that has been without a leader for some seconds.
         """
-        call = stubs.WatchStub(self._channels[self._at]).Watch(wait_for_ready=len(self._channels) == 1)
+        member = self.members.current
+        call = member.watch.Watch(metadata=LEADER)
         create = rpc.WatchCreateRequest(key=b"\0", range_end=b"\0", start_revision=after + 1)
         try:
-            await call.write(rpc.WatchRequest(create_request=create))
-            async for answer in call:
+            async with asyncio.timeout(ATTEMPT):
+                await call.write(rpc.WatchRequest(create_request=create))
+                answer = await call.read()
+            while answer is not grpc.aio.EOF:
                 if answer.compact_revision:
                     raise Compacted("the watch's start has been compacted")
                 if answer.canceled:
                     raise errors.ServiceUnavailable(f"etcd ended the watch: {answer.cancel_reason}")
                 if answer.events or answer.created:
                     yield Batch(int(answer.header.revision), answer.events)
+                answer = await call.read()
+            raise errors.ServiceUnavailable("etcd closed the watch")
+        except TimeoutError:
+            self.members.leave(member, "it does not begin a watch")
+            raise errors.ServiceUnavailable("etcd did not begin the watch in time") from None
         except grpc.aio.AioRpcError as error:
-            self._at = (self._at + 1) % len(self._channels)
-            raise _explain(error) from error
+            self.members.leave(member, error.details() or error.code().name)
+            raise explain(error) from error
         finally:
             call.cancel()
-        raise errors.ServiceUnavailable("etcd closed the watch")
+
+
+def _compare(key: bytes, revision: int) -> Any:
+    return rpc.Compare(result=rpc.Compare.EQUAL, target=rpc.Compare.MOD, key=key, mod_revision=revision)
+
+
+def _read(key: bytes) -> Any:
+    return rpc.RequestOp(request_range=rpc.RangeRequest(key=key))

@@ -2,24 +2,34 @@
 
 A linearizable read is: learn etcd's revision (one tiny read, shared by all who ask while it is on its way), wait until the
 caches have reached it, answer from memory.
+
+A watch may fall silent without breaking: its member is stopped, or cut off from the others. So the store's revision is asked
+for every second; a watch that does not move towards it is cut and begun again, where it stopped, on the member that answered.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import logging
-import random
 from collections.abc import Iterable
 
 from api import errors
 from apiserver.cache import Cache
 from apiserver.etcd import Compacted, Etcd
+from client.backoff import Backoff
 
 log = logging.getLogger("apiserver.feed")
 
 WAIT = 3.0
 """Seconds a request waits for the caches to reach a revision (kube-apiserver's figure)."""
+PULSE = 1.0
+"""Seconds between two questions for the store's revision."""
+QUORUM = 2.5
+"""Seconds that such a question may take before etcd is taken to have lost its quorum (an election takes less)."""
+LAG = 1.0
+"""Seconds that a watch may stand still while the store is ahead of it."""
 
 
 class Feed:
@@ -31,6 +41,10 @@ class Feed:
         self.revision = 0
         """Every change up to this revision is in the caches."""
         self.connected = False
+        """Whether the watch is there."""
+        self.quorum = False
+        """Whether etcd has lately answered a read that takes a majority of its members."""
+        self._cut: asyncio.Timeout | None = None
         self._routes: dict[str, list[Cache]] = {}
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._tickets = 0
@@ -72,6 +86,7 @@ class Feed:
         for name, caches in self._routes.items():
             for cache in caches:
                 cache.load(found[name], revision)
+        self.quorum = True
         self._reached(revision)
 
     def _place(self, key: bytes) -> tuple[str, str]:
@@ -80,12 +95,25 @@ class Feed:
 
     async def run(self) -> None:
         """Follow etcd for ever; reconnect with back-off, read everything again when history is gone."""
-        pause = 0.1
+        self.etcd.members.on_leave = self.cut
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow())
+            group.create_task(self._pulse())
+
+    async def _follow(self) -> None:
+        pauses = Backoff(0.05, 0.5)
         while True:
             try:
-                async for batch in self.etcd.watch(self.revision):
-                    self.connected, pause = True, 0.1
-                    self._apply(batch.events)
+                async with (
+                    asyncio.timeout(None) as self._cut,
+                    contextlib.aclosing(self.etcd.watch(self.revision)) as batches,
+                ):
+                    async for batch in batches:
+                        self.connected = True
+                        pauses.reset()
+                        self._apply(batch.events)
+            except TimeoutError:
+                log.warning("watch of etcd cut at revision %d: its member does not serve", self.revision)
             except Compacted:
                 log.warning("etcd has compacted past revision %d: reading everything again", self.revision)
                 try:
@@ -95,8 +123,35 @@ class Feed:
             except errors.ApiError as error:
                 self.connected = False
                 log.warning("watch of etcd broke at revision %d: %s", self.revision, error)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
-            pause = min(pause * 2, 2.0)
+            finally:
+                self._cut = None
+            await asyncio.sleep(pauses.next())
+
+    def cut(self) -> None:
+        """End the watch that is open; it begins again where it stopped."""
+        if self._cut is not None and not self._cut.expired():
+            self._cut.reschedule(asyncio.get_running_loop().time())
+
+    async def _pulse(self) -> None:
+        """See that etcd has a quorum and that the watch keeps up."""
+        while True:
+            await asyncio.sleep(PULSE)
+            try:
+                revision = await self.etcd.revision(QUORUM)
+            except errors.ApiError as error:
+                if self.quorum:
+                    log.warning("etcd has no quorum: %s", error)
+                self.quorum = False
+                continue
+            if not self.quorum:
+                log.warning("etcd has a quorum again")
+            self.quorum = True
+            before = self.revision
+            try:
+                await self.reach(revision, LAG)
+            except errors.Timeout:
+                if self.revision == before:
+                    self.cut()
 
     def _apply(self, events: Iterable[object]) -> None:
         revision = self.revision

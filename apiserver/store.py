@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from api import errors, resources
 from api.types import Object, Resource
-from apiserver import codec
+from apiserver import codec, doubts
 from apiserver.cache import Cache
 from apiserver.convert import VIEWS
-from apiserver.etcd import Etcd
+from apiserver.etcd import Doubt, Etcd
 from apiserver.feed import Feed
 
 ATTEMPTS = 16
@@ -105,7 +105,7 @@ class Store:
         """Write a new object. Raises AlreadyExists."""
         data, value = self._values(cache.resource, obj)
         lease = await self._event_lease() if cache.resource.storage_prefix == resources.EVENTS.storage_prefix else 0
-        written = await self.etcd.put(self.feed.key(cache, key), value, 0, lease)
+        written = await doubts.write(self.etcd, self.feed, cache, key, value, 0, lease)
         if not written.ok:
             raise errors.already_exists(cache.resource, obj["metadata"]["name"])
         return Result(codec.versioned(data, written.revision), written.revision)
@@ -141,6 +141,8 @@ class Store:
         """A first try on what the cache has; a refusal counts only if that is what etcd has, too."""
         try:
             return await self._attempt(cache, key, *current, mutate, lost, fresh=False)
+        except Doubt:
+            raise  # the mutation may be in the store already
         except errors.ApiError:
             now = await self.read(cache, key)
             if now is not None and now[1] == current[1]:
@@ -175,7 +177,6 @@ class Store:
     async def _swap(
         self, cache: Cache, key: str, data: bytes, revision: int, mutate: Mutate, *, fresh: bool
     ) -> tuple[Result | None, tuple[bytes, int] | None]:
-        where = self.feed.key(cache, key)
         removed = False
         try:
             obj = await mutate(codec.loads(data))
@@ -185,12 +186,12 @@ class Store:
                     return None, await self.read(cache, key)
                 return Result(data, revision), None
             lease = await self._event_lease() if cache.resource.storage_prefix == resources.EVENTS.storage_prefix else 0
-            written = await self.etcd.put(where, value, revision, lease)
+            written = await doubts.write(self.etcd, self.feed, cache, key, value, revision, lease)
         except Unchanged as verdict:
             return Result(codec.versioned(codec.stored(verdict.obj), revision), revision), None
         except Remove as verdict:
             removed, served = True, codec.stored(verdict.last)
-            written = await self.etcd.delete(where, revision)
+            written = await doubts.write(self.etcd, self.feed, cache, key, None, revision)
         if written.ok:
             return Result(codec.versioned(served, written.revision), written.revision, removed), None
         pair = written.current

@@ -44,7 +44,8 @@ def checks(core: Core) -> dict[str, bool]:
     return {
         "ping": True,
         "log": True,
-        "etcd": core.feed.connected or not core.feed.revision,
+        "etcd": core.feed.quorum,
+        "etcd-watch": core.feed.connected,
         "watch-cache": core.feed.revision > 0,
         "poststarthook/start": core.ready,
         "shutdown": not core.stopping.is_set(),

@@ -59,6 +59,7 @@ class Cluster:
     etcd_port: int = field(default_factory=free_port)
     flags: Sequence[str] = ()
     name: str = "apiserver"
+    etcd_servers: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -111,7 +112,8 @@ class Cluster:
         pki = self.pki
         return [
             sys.executable, "-m", "apiserver",
-            f"--etcd-servers=http://{HOST}:{self.etcd_port}", f"--bind-address={HOST}", f"--advertise-address={HOST}",
+            f"--etcd-servers={self.etcd_servers or f'http://{HOST}:{self.etcd_port}'}",
+            f"--bind-address={HOST}", f"--advertise-address={HOST}",
             f"--secure-port={self.port}", f"--tls-cert-file={pki}/apiserver.crt",
             f"--tls-private-key-file={pki}/apiserver.key", f"--client-ca-file={pki}/ca.crt",
             f"--service-account-key-file={pki}/sa.pub", f"--service-account-signing-key-file={pki}/sa.key",

@@ -1,10 +1,14 @@
 """Fresh reads: shared, never older than the question."""
 
 import asyncio
+from collections.abc import AsyncGenerator, Callable
+from types import SimpleNamespace
 
 import pytest
 
 from api import errors
+from apiserver import feed as module
+from apiserver.etcd import Batch
 from apiserver.feed import Feed
 
 
@@ -119,3 +123,89 @@ async def test_a_read_that_is_cancelled_leaves_nobody_waiting() -> None:
     etcd.gate.set()
     assert await made.fresh() == 5
     assert await late == 5
+
+
+class WatchedEtcd(FakeEtcd):
+    """Its watches tell what the test puts into `told`; those that are open when it is emptied say nothing more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate.set()
+        self.members = SimpleNamespace(on_leave=None)
+        self.begun: list[int] = []
+        self.told: asyncio.Queue[Batch] = asyncio.Queue()
+
+    async def revision(self, seconds: float = 0) -> int:
+        return await super().revision()
+
+    async def watch(self, after: int) -> AsyncGenerator[Batch, None]:
+        self.begun.append(after)
+        told = self.told
+        yield Batch(after, [])
+        while True:
+            yield await told.get()
+
+
+def change(revision: int) -> object:
+    return SimpleNamespace(type=0, kv=SimpleNamespace(key=b"/elsewhere", value=b"", mod_revision=revision))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PULSE", "LAG"):
+        monkeypatch.setattr(module, name, 0.01)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - what is waited for is another task's doing, and has no event
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_watch_that_stands_still_behind_the_store_is_cut_and_goes_on_elsewhere() -> None:
+    etcd = WatchedEtcd()
+    made = feed(etcd)
+    running = asyncio.create_task(made.run())
+    await until(lambda: etcd.begun == [5])
+    etcd.told = asyncio.Queue()  # the open watch hears no more
+    etcd.now = 6
+    await until(lambda: len(etcd.begun) > 1)
+    assert etcd.begun[1] == 5
+    etcd.told.put_nowait(Batch(6, [change(6)]))
+    await made.reach(6)
+    await _ended(running)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_watch_is_begun_again_when_its_member_is_left() -> None:
+    etcd = WatchedEtcd()
+    made = feed(etcd)
+    running = asyncio.create_task(made.run())
+    await until(lambda: etcd.begun == [5])
+    etcd.told.put_nowait(Batch(6, [change(6)]))
+    etcd.now = 6
+    await made.reach(6)
+    etcd.members.on_leave()
+    await until(lambda: etcd.begun == [5, 6])
+    assert made.connected
+    await _ended(running)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_the_quorum_is_known_to_be_lost_and_to_be_back() -> None:
+    etcd = WatchedEtcd()
+    made = feed(etcd)
+    running = asyncio.create_task(made.run())
+    await until(lambda: made.quorum)
+    etcd.broken = True
+    await until(lambda: not made.quorum)
+    etcd.broken = False
+    await until(lambda: made.quorum)
+    assert etcd.begun == [5]
+    await _ended(running)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

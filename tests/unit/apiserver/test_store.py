@@ -39,7 +39,7 @@ class FakeEtcd:
         await asyncio.sleep(0)
         return self.pair, self.pair.mod_revision
 
-    async def put(self, key: bytes, value: bytes, expected: int, lease: int = 0) -> Written:
+    async def put(self, key: bytes, value: bytes, expected: int, lease: int = 0, *, patience: float = 1) -> Written:
         await asyncio.sleep(0)
         if self.fault:
             raise self.fault
