@@ -32,10 +32,11 @@ _SET_SECONDS = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a case showed. `outage` and `recovered` are seconds; `problem` says why there are no figures."""
+    """What a case showed. `outage` (nobody could write), `worst` (one client could not) and `recovered` are seconds; `problem` says why there are no figures."""
 
     case: Case
     outage: float = 0.0
+    worst: float = 0.0
     acknowledged: int = 0
     violations: tuple[Violation, ...] = ()
     recovered: float = 0.0
@@ -53,7 +54,7 @@ class Row:
         return not self.violations and (self.impossible or not self.problem)
 
 
-HEADER = f"{'FAULT':<14} {'COMPONENT':<31} {'OUTAGE':>7} {'WRITES':>7} {'LOST':>5} {'VIOLATIONS':>11} {'RECOVERED':>10}"
+HEADER = f"{'FAULT':<14} {'COMPONENT':<31} {'OUTAGE':>7} {'CLIENT':>7} {'WRITES':>7} {'LOST':>5} {'VIOLATIONS':>11} {'RECOVERED':>10}"
 
 
 def line(row: Row) -> str:
@@ -115,7 +116,7 @@ class Matrix:
             found = history.check(recorded)
             found += leases.check(observer.history, 0.1 if self._agree(case) else None)
             found += await self._twice()
-            return Row(case, recorder.outage(), len(recorded.acknowledged()), tuple(found), recovered)
+            return Row(case, recorder.outage(), recorder.worst(), len(recorded.acknowledged()), tuple(found), recovered)
 
     async def _fault(self, case: Case, targets: list[Target]) -> None:
         """At all targets at once, held, healed."""
