@@ -57,9 +57,13 @@ async def _lines(argv: Sequence[str]) -> AsyncIterator[str]:
     try:
         async for line in process.stdout:
             yield line.decode(errors="replace").rstrip("\n")
-    finally:
+    except (
+        BaseException
+    ):  # given up; one that has ended by itself must not be signalled, that would take its exit code away
         with contextlib.suppress(ProcessLookupError):
             process.kill()
+        raise
+    finally:
         await process.wait()
 
 

@@ -32,10 +32,14 @@ _SET_SECONDS = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a case showed. `outage` and `recovered` are seconds; `problem` says why there are no figures."""
+    """What a case showed, in seconds: nobody could write for `outage`, one of the clients could not for `worst`.
+
+    `problem` says why there are no figures.
+    """
 
     case: Case
     outage: float = 0.0
+    worst: float = 0.0
     acknowledged: int = 0
     violations: tuple[Violation, ...] = ()
     recovered: float = 0.0
@@ -53,7 +57,10 @@ class Row:
         return not self.violations and (self.impossible or not self.problem)
 
 
-HEADER = f"{'FAULT':<14} {'COMPONENT':<31} {'OUTAGE':>7} {'WRITES':>7} {'LOST':>5} {'VIOLATIONS':>11} {'RECOVERED':>10}"
+HEADER = (
+    f"{'FAULT':<14} {'COMPONENT':<31} {'OUTAGE':>7} {'CLIENT':>7} {'WRITES':>7} {'LOST':>5} {'VIOLATIONS':>11} "
+    f"{'RECOVERED':>10}"
+)
 
 
 def line(row: Row) -> str:
@@ -62,7 +69,8 @@ def line(row: Row) -> str:
     if row.problem:
         return f"{name} {'not possible here' if row.impossible else 'FAILED'}: {row.problem}"
     figures = (
-        f"{row.outage:>6.2f}s {row.acknowledged:>7} {row.lost:>5} {len(row.violations):>11} {row.recovered:>9.1f}s"
+        f"{row.outage:>6.2f}s {row.worst:>6.2f}s {row.acknowledged:>7} {row.lost:>5} {len(row.violations):>11} "
+        f"{row.recovered:>9.1f}s"
     )
     return f"{name} {figures}"
 
@@ -115,7 +123,7 @@ class Matrix:
             found = history.check(recorded)
             found += leases.check(observer.history, 0.1 if self._agree(case) else None)
             found += await self._twice()
-            return Row(case, recorder.outage(), len(recorded.acknowledged()), tuple(found), recovered)
+            return Row(case, recorder.outage(), recorder.worst(), len(recorded.acknowledged()), tuple(found), recovered)
 
     async def _fault(self, case: Case, targets: list[Target]) -> None:
         """At all targets at once, held, healed."""

@@ -99,14 +99,14 @@ class History:
         """The writes that were acknowledged, in the order of their answers."""
         return sorted((w for w in self.writes if w.outcome == "ok"), key=lambda w: w.end)
 
-    def outage(self, begin: float, end: float) -> float:
-        """The longest time in seconds, of any writing client, without an acknowledged write between `begin` and `end`."""
-        longest = 0.0
-        for client in {w.client for w in self.writes} or {""}:
-            answers = [w.end for w in self.acknowledged() if w.client == client and begin <= w.end <= end]
-            marks = [begin, *answers, end]
-            longest = max(longest, *(after - before for before, after in pairwise(marks)))
-        return longest
+    def outage(self, begin: float, end: float, client: str = "") -> float:
+        """The longest time in seconds between `begin` and `end` without an acknowledged write, of anybody or of one client."""
+        answers = [w.end for w in self.acknowledged() if client in ("", w.client) and begin <= w.end <= end]
+        return max(after - before for before, after in pairwise([begin, *answers, end]))
+
+    def worst(self, begin: float, end: float) -> float:
+        """The outage of the writing client that had the longest."""
+        return max(self.outage(begin, end, client) for client in {w.client for w in self.writes} or {""})
 
 
 @dataclass(frozen=True, slots=True)

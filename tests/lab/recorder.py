@@ -311,8 +311,12 @@ class Recorder:
         return self.history
 
     def outage(self) -> float:
-        """The longest time in seconds that any writer was without an acknowledged write."""
+        """The longest time in seconds without an acknowledged write."""
         return self.history.outage(self.began, self.ended)
+
+    def worst(self) -> float:
+        """The longest time in seconds that any one writer was without."""
+        return self.history.worst(self.began, self.ended)
 
     async def _final(self) -> Read:
         """Raises TimeoutError when no server answers for too long."""

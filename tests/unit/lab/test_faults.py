@@ -57,7 +57,7 @@ async def during(fault: str, machine: FakeMachine) -> tuple[list[str], list[str]
             "tc qdisc add dev eth0 root netem delay 200ms 50ms",
             "tc qdisc del dev eth0 root",
         ),
-        ("full-disk", "sync --file-system /var/lib/cloudlet/etcd", f"systemctl stop {UNIT}"),
+        ("full-disk", "dd if=/dev/zero of=/var/lib/cloudlet/etcd/filler bs=4096 status=none", f"systemctl stop {UNIT}"),
         ("slow-disk", "tee /sys/fs/cgroup/blkio/cloudlet-lab/cgroup.procs", "tee /sys/fs/cgroup/blkio/cgroup.procs"),
         ("clock-ahead", f"tee /run/cloudlet-lab/{UNIT}.clock", f"rm --recursive --force /run/systemd/system/{UNIT}.d"),
     ],
@@ -132,7 +132,7 @@ async def test_a_disk_that_is_not_small_is_never_filled() -> None:
     machine = FakeMachine(answer=lambda argv: "Avail\n99999999999" if argv[0] == "df" else "")
     with pytest.raises(Exception, match="that is no small file system"):
         await disks.fill(machine, "/var/lib/cloudlet/etcd")
-    assert not any(line.startswith("fallocate") for line in machine.said)
+    assert not any(line.startswith("dd") for line in machine.said)
 
 
 def test_every_fault_and_every_component_is_in_the_matrix() -> None:

@@ -225,9 +225,9 @@ def test_a_violation_names_the_operations() -> None:
     )
 
 
-def test_an_outage_is_the_longest_wait_of_any_writer_for_an_acknowledgement() -> None:
+def test_an_outage_is_the_longest_wait_for_an_acknowledgement_of_anybody_or_of_one() -> None:
     steady = [write(n, 0, n, n) for n in range(1, 9)]
     broken = [write(10, 0, 0, 20, "other"), write(11, 0, 6, 21, "other")]
-    assert History(writes=steady).outage(1, 10) == 1.0
-    assert History(writes=steady + broken).outage(1, 10) == 6.0
-    assert History().outage(1, 10) == 9.0
+    history = History(writes=steady + broken)
+    assert (history.outage(1, 10), history.outage(1, 10, "other"), history.worst(1, 10)) == (1.0, 6.0, 6.0)
+    assert (History().outage(1, 10), History().worst(1, 10)) == (9.0, 9.0)
