@@ -17,6 +17,7 @@ from client.kubeconfig import KubeconfigError
 from cloudctl.app import Verb, family
 from cloudctl.cluster.state import ClusterError
 from cloudctl.cluster.steps import Steps
+from cloudctl.commands.machine import Address, Ignore, NodeName
 from cloudctl.faults import Fault
 from cloudctl.machine import layout
 from cloudctl.machine.etcdctl import EtcdCtlError
@@ -165,18 +166,17 @@ async def _start(wanted: schedule.Schedule, timers: schedule.Timers) -> None:
 @snapshot_cli.command("restore", cls=Verb)
 def restore_command(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A snapshot")],
-    node_name: Annotated[str, typer.Option("--node-name", help="The node's name; else the host name")] = "",
-    address: Annotated[
-        str, typer.Option("--address", help="This machine's address; else the one towards the default route")
-    ] = "",
+    node_name: NodeName = "",
+    address: Address = "",
+    ignore: Ignore = "",
     force: Annotated[
         bool, typer.Option("--force/--no-force", help="Set aside the data and keys that are on this machine")
     ] = False,
 ) -> None:
     """Make this machine the first control plane of the cluster that was saved; others then join as usual."""
     steps = Steps()
-    name = node_name or layout.default_node_name()
-    made = _run(revive(Path(file).absolute(), name, address or layout.primary_address(), steps, _now(), force=force))
+    name, where = node_name or layout.default_node_name(), address or layout.primary_address()
+    made = _run(revive(Path(file).absolute(), name, where, steps, _now(), force=force, ignore=ignore))
     steps.say(f"ready in {steps.seconds:.1f} s: {made.server}")
     typer.echo(f"A further control plane joins, within two hours, with\n\n  {made.command(control_plane=True)}\n")
 

@@ -17,6 +17,7 @@ from cloudctl.cluster.steps import Steps
 from cloudctl.machine import discovery, flags, members, node
 from cloudctl.machine.layout import ETC, HOME, Machine, program
 from cloudctl.machine.settings import MachineSettings
+from cloudctl.machine.snapshots import schedule
 from cloudctl.machine.systemd import CONTROL_UNITS, NODE_UNITS, UNITS, Systemd
 
 
@@ -41,6 +42,7 @@ async def reset(steps: Steps, home: Path = HOME, etc: Path = ETC) -> None:
         with contextlib.suppress(ClusterError):  # units that never were enabled
             await systemd.disable((*NODE_UNITS, *CONTROL_UNITS))
         await systemd.stop(*NODE_UNITS, *reversed(CONTROL_UNITS))
+        await schedule.stop(schedule.SystemdTimers(commands), UNITS, etc)
     with steps.step("containers, disks, rules and addresses removed"):
         for complaint in await _clean(machine, commands):
             steps.say(f"[yellow]warning[/yellow]: {complaint}")

@@ -83,6 +83,17 @@ def unpack(path: Path, target: Path) -> Manifest:
     return _read(path, target)
 
 
+def member(path: Path, name: str) -> bytes:
+    """One member of an archive, empty when it has none of this name. Raises SnapshotError."""
+    found = b""
+    with _opened(path) as tar:
+        _manifest(tar)
+        while entry := tar.next():
+            content = tar.extractfile(entry) if entry.name == name else None
+            found = content.read() if content is not None else found
+    return found
+
+
 def _read(path: Path, target: Path | None) -> Manifest:
     with _opened(path) as tar:
         manifest = _manifest(tar)

@@ -18,15 +18,10 @@ from cloudctl.machine.snapshots.manifest import STORE, Manifest, SnapshotError
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What `restore` left: a store that begins at `revision`.
-
-    `settings` is the machine.yaml of the machine that was saved, empty if it had none; `aside` the folder to which was
-    moved what stood in the way, None if nothing did.
-    """
+    """What `restore` left: a store that begins at `revision`, and in the folder `aside` what stood in the way, if anything."""
 
     manifest: Manifest
     revision: int
-    settings: str
     aside: Path | None = None
 
 
@@ -56,13 +51,12 @@ async def restore(
             )
             found = await asyncio.to_thread(contents.of_file, rebuild.database(work / "etcd"))
             _require_equal(manifest.contents, found)
-            settings = _text(work / keys.SETTINGS)
             aside = _install(work, home, home / f"before-restore-{now:%Y%m%dT%H%M%SZ}")
     except BoltError as error:
         raise SnapshotError(f"the restored store is damaged: {error}") from error
     except OSError as error:
         raise SnapshotError(f"{error.filename or home} cannot be written: {error.strerror}") from error
-    return Restored(manifest, found.revision, settings, aside)
+    return Restored(manifest, found.revision, aside)
 
 
 async def verify(reader: contents.Reader, restored: Restored) -> list[str]:
@@ -111,10 +105,6 @@ def _in_use(database: Path) -> bool:
     except BlockingIOError:
         return True
     return False
-
-
-def _text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
 
 
 def _install(work: Path, home: Path, aside: Path) -> Path | None:

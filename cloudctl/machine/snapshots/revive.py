@@ -16,31 +16,49 @@ from client.command import Commands
 from client.rest import ApiClient
 from cloudctl.cluster.state import ClusterError
 from cloudctl.cluster.steps import Steps
-from cloudctl.machine import discovery, flags, layout, members, node, settings
+from cloudctl.machine import checks, discovery, flags, layout, members, node, settings
 from cloudctl.machine.init import Invitation, init
 from cloudctl.machine.layout import Machine
 from cloudctl.machine.settings import MachineSettings, Role
+from cloudctl.machine.snapshots import archive, keys
 from cloudctl.machine.snapshots.manifest import SnapshotError
-from cloudctl.machine.snapshots.restore import Restored, restore, verify
+from cloudctl.machine.snapshots.restore import restore, verify
 from cloudctl.machine.stages import Stages
 from cloudctl.machine.systemd import CONTROL_UNITS, Systemd
 
 
 async def revive(
-    path: Path, node_name: str, address: str, steps: Steps, now: datetime.datetime, *, force: bool = False
+    path: Path,
+    node_name: str,
+    address: str,
+    steps: Steps,
+    now: datetime.datetime,
+    *,
+    force: bool = False,
+    ignore: str = "",
 ) -> Invitation:
     """Return when the node is Ready and the running store has been compared with the snapshot. Raises ClusterError.
 
-    The cluster's settings come from the snapshot, the machine's name and address are its own.
+    The cluster's settings come from the snapshot, the machine's name and address are its own. `ignore` is init's
+    `--ignore-preflight-errors`.
     """
     stages, commands = Stages("restore", steps), Commands()
-    with stages.stage(f"store and keys from {path.name}"):
+    saved = (await asyncio.to_thread(archive.member, path, keys.SETTINGS)).decode()
+    machine = Machine(machine_settings(saved, node_name, address))
+    if not machine.settings_file.exists():
+        await checks.check(machine, stages, ignore)
+    with stages.stage(f"store and keys from {path.name}", changes=False):
         restored = await restore(
-            path, layout.HOME, name=node_name, peer_url=flags.peer_url(address), now=now, force=force, commands=commands
+            path,
+            machine.home,
+            name=machine.name,
+            peer_url=flags.peer_url(address),
+            now=now,
+            force=force,
+            commands=commands,
         )
     if restored.aside is not None:
         steps.say(f"  what was here before stands in {restored.aside}")
-    machine = Machine(machine_settings(restored, node_name, address))
     with stages.stage("this machine's settings"):
         # Whatever still runs of the old control plane has its certificates and its caches.
         await Systemd(commands).stop(*(daemon for daemon in CONTROL_UNITS if daemon != "etcd"))
@@ -59,12 +77,12 @@ async def revive(
     return invitation
 
 
-def machine_settings(restored: Restored, node_name: str, address: str) -> MachineSettings:
-    """The saved machine's settings under this machine's name and address. Labels were that machine's, unless it is this one.
+def machine_settings(text: str, node_name: str, address: str) -> MachineSettings:
+    """The machine.yaml of a snapshot, empty if it has none, under this machine's name and address.
 
-    Raises ClusterError.
+    Labels were the saved machine's and stay only if this is the same one. Raises ClusterError.
     """
-    saved: dict[str, Any] = yaml.safe_load(restored.settings) or {} if restored.settings else {}
+    saved: dict[str, Any] = yaml.safe_load(text) or {}
     if saved.get("nodeName") != node_name:
         saved.pop("nodeLabels", None)
     own = {"nodeName": node_name, "address": address, "interface": layout.interface_of(address)}

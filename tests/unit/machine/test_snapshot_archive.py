@@ -39,6 +39,8 @@ def make(folder: Path, **changes: object) -> tuple[Path, Manifest]:
 def test_what_was_written_comes_back_and_only_its_owner_reads_it(tmp_path: Path) -> None:
     path, made = make(tmp_path)
     assert archive.inspect(path) == made
+    assert archive.member(path, "pki/etcd/ca.key") == b"secret"
+    assert archive.member(path, "machine.yaml") == b""
     target = tmp_path / "target"
     assert archive.unpack(path, target) == made
     assert (target / "pki" / "etcd" / "ca.key").read_bytes() == b"secret"
