@@ -10,8 +10,8 @@ from client import timing
 from client.timing import Timing
 
 
-@pytest.mark.parametrize(("text", "value"), [("6", 6), ("6s", 6), ("1.5", 1.5), ("500ms", 0.5), ("1m", 60)])
-def test_durations(text: str, value: float) -> None:
+@pytest.mark.parametrize(("text", "value"), [("6", 6), ("6s", 6), ("1.5", 1.5), ("500ms", 0.5), ("1m", 60), (6.0, 6)])
+def test_durations(text: str | float, value: float) -> None:
     assert timing.seconds(text) == value
 
 
