@@ -26,6 +26,8 @@ INVENTORY, EXISTING = "CLOUDLET_LAB_INVENTORY", "CLOUDLET_LAB"
 """A file of machines; or the name of a cluster that `cloudctl create cluster` made. Without both one is made."""
 CONTROL_PLANES, WORKERS = 3, 2
 _NAME = "faults"
+_SETTINGS = "cluster: {nodeMonitorGracePeriod: 6}"
+"""Nodes are missed after six seconds, so that it can be measured how soon the pods of a dead one run elsewhere."""
 _CREATE_SECONDS = 900.0  # the node image may have to be made
 _LOAD_SECONDS = 120.0
 
@@ -61,7 +63,7 @@ def provided() -> Iterator[Provided]:
     elif name := os.environ.get(EXISTING, ""):
         yield asyncio.run(from_containers(name))
     else:
-        with _created(_NAME):
+        with created(_NAME, CONTROL_PLANES, WORKERS, _SETTINGS):
             yield asyncio.run(from_containers(_NAME))
 
 
@@ -100,17 +102,19 @@ def _every_server(config: Kubeconfig, machines: list[Machine]) -> Kubeconfig:
 
 
 @contextmanager
-def _created(name: str) -> Iterator[None]:
-    """A new lab with the tests' image; the user's kubeconfig knows nothing of it."""
+def created(name: str, control_planes: int, workers: int, settings: str = "") -> Iterator[None]:
+    """A new lab with the tests' image; the user's kubeconfig knows nothing of it. `settings` as for `init --config`."""
     images.ensure_busybox()
     with tempfile.TemporaryDirectory(prefix="cloudlet-lab-") as folder:
         environment = os.environ | {"KUBECONFIG": f"{folder}/kubeconfig"}
+        config = Path(folder, "init.yaml")
+        config.write_text(settings or "{}")
 
         def cloudctl(*words: str, seconds: float) -> None:
             line = (sys.executable, "-m", "cloudctl", *words)
             subprocess.run(line, env=environment, check=True, timeout=seconds, stdout=sys.stderr)
 
-        size = (f"--control-planes={CONTROL_PLANES}", f"--nodes={WORKERS}")
+        size = (f"--control-planes={control_planes}", f"--nodes={workers}", f"--config={config}")
         cloudctl("create", "cluster", f"--name={name}", *size, seconds=_CREATE_SECONDS)
         try:
             cloudctl("load", f"--name={name}", images.BUSYBOX, seconds=_LOAD_SECONDS)
