@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from api import resources
 from client import timing
 from client.command import Commands
 from client.controller import Context, Controller
@@ -13,9 +12,7 @@ from client.daemon import Daemon, identity
 from client.events import EventRecorder
 from client.informer import InformerFactory
 from client.leader import LeaderElector
-from client.lister import Lister
 from client.rest import ApiClient
-from controllers.cloud.attacher import Attacher
 from controllers.cloud.nodes import CloudNodes
 from controllers.cloud.provider import CloudProvider, Settings
 from controllers.cloud.providers import PROVIDERS
@@ -25,15 +22,9 @@ from controllers.cloud.service import ServiceLoadBalancers
 LEASE = "cloud-controller-manager"
 
 
-def settings_of(flags: argparse.Namespace, nodes: Lister | None = None) -> Settings:
+def settings_of(flags: argparse.Namespace) -> Settings:
     """A provider's settings from the flags."""
-
-    def addresses(node: str) -> list[str]:
-        found = nodes.get(node) if nodes is not None else None
-        listed = ((found or {}).get("status") or {}).get("addresses") or ()
-        return [a["address"] for a in listed if a.get("type") == "InternalIP"]
-
-    return Settings(flags.state_dir, flags.load_balancer_pool, flags.load_balancer_interface, addresses)
+    return Settings(flags.state_dir, flags.load_balancer_pool, flags.load_balancer_interface)
 
 
 async def serve(daemon: Daemon, flags: argparse.Namespace) -> None:
@@ -52,8 +43,7 @@ async def serve(daemon: Daemon, flags: argparse.Namespace) -> None:
 
 async def _run(daemon: Daemon, client: ApiClient, flags: argparse.Namespace) -> None:
     context = Context(client, InformerFactory(client), EventRecorder(client, "cloudlet-cloud"))
-    nodes = context.informers.informer(resources.NODES).lister
-    provider = PROVIDERS[flags.provider](settings_of(flags, nodes), Commands())
+    provider = PROVIDERS[flags.provider](settings_of(flags), Commands(), context)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(context.recorder.run())
         controllers = _controllers(context, provider)
@@ -69,7 +59,7 @@ def _controllers(context: Context, provider: CloudProvider) -> list[Controller]:
     if provider.load_balancers:
         found.append(ServiceLoadBalancers(context, provider.load_balancers))
     if provider.disks:
-        found += [Provisioner(context, provider.disks), Attacher(context, provider.disks)]
+        found.append(Provisioner(context, provider.disks))
     if provider.instances:
         found.append(CloudNodes(context, provider.instances))
     return found

@@ -17,16 +17,14 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--kubeconfig", help="how to reach the API server")
     parser.add_argument("--provider", default="local", choices=sorted(PROVIDERS))
-    parser.add_argument(
-        "--state-dir", type=Path, required=True, metavar="DIR", help="where disks and balancers are kept"
-    )
+    parser.add_argument("--state-dir", type=Path, required=True, metavar="DIR", help="where load balancers are kept")
     parser.add_argument("--load-balancer-pool", default="10.98.1.0/24", metavar="CIDR", help="addresses for Services")
     parser.add_argument("--load-balancer-interface", default="cloudlet0", metavar="DEVICE", help="what carries them")
     parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=True)
     timing.add_flags(parser)
     parser.add_argument("--health-port", type=int, default=0, metavar="PORT", help="0 for any free one")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
-    parser.add_argument("--cleanup", action="store_true", help="remove every load balancer and disk, then end")
+    parser.add_argument("--cleanup", action="store_true", help="remove every load balancer of this machine, then end")
     options = parser.parse_args(argv)
     if not options.cleanup and not options.kubeconfig:
         parser.error("--kubeconfig is required")
