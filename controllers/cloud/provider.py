@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +127,16 @@ class Routes(Protocol):
         """Pod range → node name, complete."""
 
 
+class Tenure(Protocol):
+    """What a provider has to do on the leader's own machine because another one may lead next."""
+
+    async def hold(self) -> None:
+        """While it leads; until cancelled."""
+
+    async def stand_down(self) -> None:
+        """Leave to the next leader what was made on this machine; may be repeated."""
+
+
 @dataclass(slots=True)
 class CloudProvider:
     """What a provider offers."""
@@ -135,6 +146,7 @@ class CloudProvider:
     load_balancers: LoadBalancers | None = None
     disks: Disks | None = None
     routes: Routes | None = None
+    tenure: Tenure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,4 +155,7 @@ class Settings:
 
     state_dir: Path
     pool: str = "10.98.1.0/24"
-    interface: str = "cloudlet0"
+    interface: str = ""
+    """The interface to the LAN that carries the load balancers' addresses; empty for one that this machine alone sees."""
+    assured: Callable[[], float] = field(default=lambda: math.inf)
+    """For how many seconds nobody else can become the leader."""
