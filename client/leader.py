@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -57,9 +58,14 @@ class LeaderElector:
         self._timer: Timer
         self._log = structlog.get_logger("leader").bind(lease=name, identity=identity)
 
-    async def run(self, on_started: Callable[[], Awaitable[None]]) -> None:
-        """Wait for the Lease, then run `on_started` while it is held. Raises LostLeadership."""
-        await self._acquire()
+    async def run(
+        self, on_started: Callable[[], Awaitable[None]], on_waiting: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Wait for the Lease, then run `on_started` while it is held. Raises LostLeadership.
+
+        `on_waiting` runs once if the first attempt fails: whatever an earlier life of this candidate left, it leads no more.
+        """
+        await self._acquire(on_waiting)
         self._log.info("became leader")
         self._client.fence = self._fence
         work = asyncio.ensure_future(on_started())
@@ -83,6 +89,11 @@ class LeaderElector:
                 async with asyncio.timeout(2):
                     await self._release()
 
+    def assured(self) -> float:
+        """Seconds for which nobody else can take the Lease; 0 once the work may not go on."""
+        others = math.floor(self._timing.lease_duration) - self._timing.renew_deadline
+        return self._left() + others if self._left() > 0 else 0.0
+
     def _left(self) -> float:
         """Seconds that the work may still go on without a renewal."""
         return self._until - self._clock.now()
@@ -99,13 +110,16 @@ class LeaderElector:
         else:
             self._timer = self._clock.call_later(left, self._expire, work)
 
-    async def _acquire(self) -> None:
+    async def _acquire(self, on_waiting: Callable[[], Awaitable[None]] | None) -> None:
         """Try once a period, and when the holder's time is over."""
         while True:
             began = self._clock.now()
             if await self._try():
                 self._until = began + self._timing.renew_deadline
                 return
+            if on_waiting:
+                await on_waiting()
+                on_waiting = None
             over = self._seen_at + self._seen_for - self._clock.now()
             await self._clock.sleep(min(self._timing.retry_period, over) if over > 0 else self._timing.retry_period)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import importlib
 import time
 from collections.abc import Coroutine, Iterator
@@ -13,7 +14,9 @@ import structlog
 
 from api import resources
 from api.types import Object
+from api.volumes import DISK_STORE
 from client.clock import RealClock
+from client.command import Commands
 from client.daemon import Daemon
 from client.events import EventRecorder
 from client.informer import InformerFactory
@@ -40,7 +43,9 @@ from kubelet.static_pods import Mirrors, StaticPods
 from kubelet.status_manager import StatusManager
 from kubelet.stopper import Stopper
 from kubelet.store import ContainerStore
+from kubelet.volumes.disks import ImageDisks, store_id
 from kubelet.volumes.manager import VolumeManager
+from kubelet.volumes.removal import Removals
 from kubelet.volumes.tokens import Tokens
 
 _SYNC_SECONDS = 120.0
@@ -56,6 +61,8 @@ class Agent:
         runtime: Runtime | None = None,
         network: BridgeNetwork | None = None,
     ) -> None:
+        store = store_id(settings.disk_folder)
+        settings = dataclasses.replace(settings, labels={**settings.labels, DISK_STORE: store})
         self.settings, self._client = settings, client
         self._clock, self._log = RealClock(), structlog.get_logger("agent")
         self._capacity = machine.capacity(
@@ -84,6 +91,8 @@ class Agent:
         )
         self._feed = EngineFeed(self.runtime, self.store, self._clock, self._engine_connected, self._engine_lost)
         self._mirrors = Mirrors(client, self._clock, lambda: self._node_cache)
+        self._disks = ImageDisks(settings.disk_folder, settings.root, Commands())
+        self._removals = Removals(client, settings.node, self._disks, self._clock)
         self.kit = self._kit()
         self.pods = Pods(self.kit, self._mirrors, lambda: self._node_cache, self._pods_changed)
         self._static_known = asyncio.Event()
@@ -96,14 +105,13 @@ class Agent:
             self.runtime, self.images, self.references, services, self.store, self.settings, lambda: self._capacity
         )
         volumes = VolumeManager(
-            self.settings.root, self.references, tokens, self.settings.node, lambda: self._capacity,
-            self.settings.node_ips, self._reporter.in_use,
-        )  # fmt: skip
+            self.settings.root, self.references, tokens, self._disks, lambda: self._capacity, self.settings.node_ips
+        )
         return Kit(
             runtime=self.runtime, store=self.store, sandboxes=self.sandboxes, starter=starter,
             stopper=Stopper(self.runtime, self.store), volumes=volumes, references=self.references, statuses=self.statuses,
             client=self._client, settings=self.settings, clock=self._clock, wall=time.time, capacity=lambda: self._capacity,
-            say=self._say, released=self._reporter.changed,
+            say=self._say,
         )  # fmt: skip
 
     @property
@@ -126,6 +134,7 @@ class Agent:
                     ("node", self._reporter.run()),
                     ("server", server.run()),
                     ("mirrors", self._mirrors.run()),
+                    ("removals", self._removals.run()),
                     ("pods", self._start_pods(daemon)),
                     *self._upkeep(server),
                 ):
@@ -224,6 +233,7 @@ class Agent:
         self._node_cache = node
         self._mirrors.wake()
         self._reporter.seen(node)
+        self._removals.seen(node)
         cidr = node["spec"].get("podCIDR") or ""
         if cidr:
             self._network_setup.want(cidr)
@@ -246,11 +256,6 @@ class Agent:
                 f"container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady{why}"
             )
         self._state.problems = problems
-        in_use: set[str] = set()
-        for worker in self.pods.workers():
-            if worker.holds_volumes:
-                in_use |= self.kit.volumes.claims.in_use(worker.pod)
-        self._state.in_use = in_use
         return self._state
 
     def _say(self, pod: Object, kind: str, reason: str, message: str, field_path: str) -> None:

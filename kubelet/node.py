@@ -29,7 +29,6 @@ LEASE_NAMESPACE = "kube-node-lease"
 _RENEWALS = 4
 """Renewals of the Lease within its duration."""
 REPORT_SECONDS = 300.0
-_ANNOUNCE_SECONDS = 30.0
 _MANAGED_BY = "volumes.kubernetes.io/controller-managed-attach-detach"
 _IMAGES_SHOWN = 50
 
@@ -43,7 +42,6 @@ class NodeState:
     engine: EngineInfo | None = None
     problems: list[str] = field(default_factory=list)
     images: list[Image] = field(default_factory=list)
-    in_use: set[str] = field(default_factory=set)
     memory_low: bool = False
     disk_low: bool = False
     pids_low: bool = False
@@ -130,7 +128,6 @@ def status(state: NodeState, old: Object, now: str) -> Object:
             "kubeletVersion": GIT_VERSION,
             "kubeProxyVersion": "",
         },
-        "volumesInUse": sorted(state.in_use),
         "runtimeHandlers": [{"name": "", "features": {"recursiveReadOnlyMounts": False, "userNamespaces": False}}],
     }
 
@@ -162,7 +159,6 @@ class NodeReporter:
         self._renew_seconds = settings.lease_seconds / _RENEWALS
         self._changed = asyncio.Event()
         self._node: Object | None = None
-        self._announced: list[tuple[str, asyncio.Future[None]]] = []
         self.registered = asyncio.Event()
         self._log = structlog.get_logger("node")
 
@@ -281,22 +277,4 @@ class NodeReporter:
         self._node = await self._client.patch(
             resources.NODES, self._settings.node, patch, subresource="status", kind="strategic"
         )
-        self._tell_in_use()
         return True
-
-    async def in_use(self, volume: str) -> None:
-        """Return once the API shows that the node uses a volume, so that nobody detaches it. Raises TimeoutError."""
-        if volume in ((self._node or {}).get("status") or {}).get("volumesInUse", ()):
-            return
-        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._announced.append((volume, told))
-        self.changed()
-        async with asyncio.timeout(_ANNOUNCE_SECONDS):
-            await told
-
-    def _tell_in_use(self) -> None:
-        shown = ((self._node or {}).get("status") or {}).get("volumesInUse") or ()
-        for volume, told in self._announced:
-            if volume in shown and not told.done():
-                told.set_result(None)
-        self._announced = [(volume, told) for volume, told in self._announced if not told.done()]

@@ -62,8 +62,6 @@ class Kit:
     wall: Callable[[], float]
     capacity: Callable[[], Capacity]
     say: Say
-    released: Callable[[], None]
-    """Called when a pod's volumes have been unmounted."""
 
 
 class PodWorker:
@@ -142,11 +140,6 @@ class PodWorker:
     def status(self) -> Object | None:
         """The status last built."""
         return self._last
-
-    @property
-    def holds_volumes(self) -> bool:
-        """Whether something of the pod may still be mounted."""
-        return not self._released
 
     def ips(self) -> list[str]:
         """The pod's addresses, as far as it has a sandbox."""
@@ -318,7 +311,7 @@ class PodWorker:
     async def _mount(self) -> None:
         self._stale = False
         try:
-            # A claim names a volume, and a volume an attachment: as long as lookups lead to further ones.
+            # A claim names a volume: as long as lookups lead to further ones.
             while self._follow_references():
                 await self._kit.references.known(self.uid, _LOOKUP_SECONDS)
             self._volumes = await self._kit.volumes.setup(self.pod)
@@ -395,7 +388,6 @@ class PodWorker:
                 await self._kit.sandboxes.remove(state)
         await self._kit.volumes.teardown(self.uid)
         self._released = True
-        self._kit.released()
 
     def _prune(self) -> None:
         """Keep the last attempts of each container; older ones are only old logs."""

@@ -28,14 +28,9 @@ def _is_bound(claim: Object) -> bool:
     return (claim.get("status") or {}).get("phase") == "Bound"
 
 
-def _is_attached(attachment: Object) -> bool:
-    return bool((attachment.get("status") or {}).get("attached"))
-
-
 _GET_ONLY: dict[Resource, Callable[[Object], bool]] = {
     resources.PERSISTENTVOLUMECLAIMS: _is_bound,
     resources.PERSISTENTVOLUMES: lambda _: True,
-    resources.VOLUMEATTACHMENTS: _is_attached,
 }
 """Resources that a node cannot watch, and when such an object is as a pod needs it."""
 
@@ -139,7 +134,7 @@ class References:
                 settled = is_settled(found)
                 followed.replace([found])
             except (NotFound, Forbidden):
-                # A node may not even ask for an attachment before there is one that names it.
+                # A node may not even ask for a volume before a claim of its pods names it.
                 followed.replace([])
             except ApiError as error:
                 self._log.warning("lookup failed", reference=reference.name, error=error.message)

@@ -45,6 +45,7 @@ class Settings:
     reserved_memory: int = 0
     register: bool = True
     provider_id: str = ""
+    disks: Path | None = None
     pause_image: str = PAUSE_IMAGE
 
     @property
@@ -66,6 +67,11 @@ class Settings:
     def follows_cluster_info(self) -> bool:
         """Whether the machine's files follow kube-public/cluster-info: those of a node that has joined do."""
         return self.rotate_certificates or self.sync_client_ca or bool(self.sync_kubeconfigs)
+
+    @property
+    def disk_folder(self) -> Path:
+        """Where the disks of claims are kept."""
+        return self.disks or self.root / "disks"
 
     @property
     def cluster(self) -> str:
@@ -120,6 +126,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--max-pods", type=int, default=110)
     p.add_argument("--node-lease-duration-seconds", type=int, default=40, help="how long a heartbeat is good for")
     p.add_argument("--provider-id", default="")
+    p.add_argument(
+        "--disk-dir", type=Path, default=None, help="disks of claims; else ROOT/disks; kubelets may share it"
+    )
     p.add_argument("--pod-infra-container-image", default=PAUSE_IMAGE)
     p.add_argument("--health-port", type=int, default=0)
     p.add_argument("--log-level", default="info")
@@ -159,6 +168,7 @@ def settings(arguments: argparse.Namespace) -> Settings:
         register=arguments.register_node,
         provider_id=arguments.provider_id,
         pause_image=arguments.pod_infra_container_image,
+        disks=arguments.disk_dir,
     )
 
 

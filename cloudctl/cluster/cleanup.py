@@ -67,13 +67,9 @@ async def _remove(engine: httpx.AsyncClient, turn: asyncio.Semaphore, ident: str
             answer.raise_for_status()
 
 
-async def release_cloud(cluster: Cluster, commands: Commands, *, disks: bool) -> list[str]:
-    """End the load balancers, and delete the disks if they may go; returns complaints.
-
-    The cloud controllers' own clean-up deletes the disks, so without it the next start finds them as after a reboot.
-    """
+async def end_load_balancers(cluster: Cluster) -> None:
+    """End their processes; the addresses go with the network, and the next start makes both anew."""
     await asyncio.to_thread(end_helpers, cluster.home / "cloud")
-    return await _clean_up(daemons.cloud(cluster), daemons.cloud_flags(cluster), commands) if disks else []
 
 
 async def release_network(cluster: Cluster, commands: Commands) -> list[str]:

@@ -107,13 +107,9 @@ def scheduler(cluster: Cluster) -> Spec:
 
 
 def cloud(cluster: Cluster) -> Spec:
-    """The cloud controller manager with the provider that makes load balancers and disks of this machine."""
-    return _daemon(cluster, "cloud", "cloud", _CONTROL_ORDER, *cloud_flags(cluster), "--no-leader-elect")
-
-
-def cloud_flags(cluster: Cluster) -> tuple[str, ...]:
-    """The flags that say whose load balancers and disks these are, for running and for cleaning up."""
-    return flags.cloud(cluster.kubeconfig("cloud"), cluster.home / "cloud", LOAD_BALANCER_POOL)
+    """The cloud controller manager with the provider that makes load balancers of this machine."""
+    chosen = flags.cloud(cluster.kubeconfig("cloud"), cluster.home / "cloud", LOAD_BALANCER_POOL)
+    return _daemon(cluster, "cloud", "cloud", _CONTROL_ORDER, *chosen, "--no-leader-elect")
 
 
 def proxy(cluster: Cluster) -> Spec:
@@ -138,11 +134,13 @@ def kubelet(cluster: Cluster, node: str) -> Spec:
         port=cluster.kubelet_port(node),
         ca=cluster.pki / "ca.crt",
     )
-    pair = (
+    own = (
         f"--tls-cert-file={cluster.pki / (name + '.crt')}",
         f"--tls-private-key-file={cluster.pki / (name + '.key')}",
+        # One folder for all nodes of this machine, so that a pod may move between them and find its data.
+        f"--disk-dir={cluster.home / 'disks'}",
     )
-    return _daemon(cluster, name, "kubelet", _NODE_ORDER, *chosen, *pair)
+    return _daemon(cluster, name, "kubelet", _NODE_ORDER, *chosen, *own)
 
 
 def fake_kubelet(cluster: Cluster) -> Spec:

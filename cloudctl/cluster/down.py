@@ -30,10 +30,11 @@ async def down(home: Path, steps: Steps, *, delete: bool) -> None:
         commands = Commands()
         with steps.step("containers removed"):
             await cleanup.remove_containers(cluster)
-        with steps.step("load balancers, disks, rules and addresses removed"):
+        with steps.step("load balancers, rules and addresses removed"):
+            complaints: list[str] = []
             try:
                 await cleanup.unmount(cluster, commands)
-                complaints = await cleanup.release_cloud(cluster, commands, disks=delete)
+                await cleanup.end_load_balancers(cluster)
                 # The machine's network may be another cluster's by now, e.g. after a reboot.
                 if network.owner() in (None, cluster.home):
                     complaints += await cleanup.release_network(cluster, commands)

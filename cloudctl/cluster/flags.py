@@ -99,7 +99,7 @@ def controllers(keys: Path, networks: Networks, kubeconfig: Path) -> Flags:
 
 
 def cloud(kubeconfig: Path, folder: Path, pool: str) -> Flags:
-    """Whose load balancers and disks these are, for running and for cleaning up."""
+    """Whose load balancers these are, for running and for cleaning up."""
     return (
         f"--kubeconfig={kubeconfig}",
         "--provider=local",

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
+import socket
+import uuid
+from pathlib import Path
 
-from api import resources
 from client import timing
 from client.command import Commands
 from client.controller import Context, Controller
-from client.daemon import Daemon, identity
+from client.daemon import Daemon
 from client.events import EventRecorder
 from client.informer import InformerFactory
 from client.leader import LeaderElector
-from client.lister import Lister
 from client.rest import ApiClient
-from controllers.cloud.attacher import Attacher
 from controllers.cloud.nodes import CloudNodes
 from controllers.cloud.provider import CloudProvider, Settings
 from controllers.cloud.providers import PROVIDERS
@@ -25,36 +26,58 @@ from controllers.cloud.service import ServiceLoadBalancers
 LEASE = "cloud-controller-manager"
 
 
-def settings_of(flags: argparse.Namespace, nodes: Lister | None = None) -> Settings:
-    """A provider's settings from the flags."""
+def settings_of(flags: argparse.Namespace, elector: LeaderElector | None = None) -> Settings:
+    """A provider's settings from the flags; without an elector nobody else can ever lead."""
+    assured = elector.assured if elector else lambda: math.inf
+    return Settings(flags.state_dir, flags.load_balancer_pool, flags.load_balancer_interface, assured)
 
-    def addresses(node: str) -> list[str]:
-        found = nodes.get(node) if nodes is not None else None
-        listed = ((found or {}).get("status") or {}).get("addresses") or ()
-        return [a["address"] for a in listed if a.get("type") == "InternalIP"]
 
-    return Settings(flags.state_dir, flags.load_balancer_pool, flags.load_balancer_interface, addresses)
+def candidate(state_dir: Path) -> str:
+    """Who we are in the election: the same after a restart, so that we go on at once with what we left running."""
+    place = state_dir / "identity"
+    if not place.exists():
+        state_dir.mkdir(parents=True, exist_ok=True)
+        fresh = place.with_suffix(".new")
+        fresh.write_text(f"{socket.gethostname()}_{uuid.uuid4()}")
+        fresh.rename(place)
+    return place.read_text().strip()
 
 
 async def serve(daemon: Daemon, flags: argparse.Namespace) -> None:
     """Run until cancelled. Raises LostLeadership when the Lease is lost."""
     async with ApiClient.from_kubeconfig(flags.kubeconfig, "cloudlet-cloud") as client:
-
-        async def work() -> None:
-            await _run(daemon, client, flags)
-
-        if not flags.leader_elect:
-            await work()
+        elector = None
+        if flags.leader_elect:
+            elector = LeaderElector(client, LEASE, candidate(flags.state_dir), timing=timing.of(flags))
+        context = Context(client, InformerFactory(client), EventRecorder(client, "cloudlet-cloud"))
+        provider = PROVIDERS[flags.provider](settings_of(flags, elector), Commands(), context)
+        if elector is None:
+            await _run(daemon, context, provider)
             return
         daemon.ready()  # a stand-by is ready, too: it waits for the Lease
-        await LeaderElector(client, LEASE, identity(), timing=timing.of(flags)).run(work)
+        await elect(elector, daemon, context, provider)
 
 
-async def _run(daemon: Daemon, client: ApiClient, flags: argparse.Namespace) -> None:
-    context = Context(client, InformerFactory(client), EventRecorder(client, "cloudlet-cloud"))
-    nodes = context.informers.informer(resources.NODES).lister
-    provider = PROVIDERS[flags.provider](settings_of(flags, nodes), Commands())
+async def elect(elector: LeaderElector, daemon: Daemon, context: Context, provider: CloudProvider) -> None:
+    """Work while we lead, and leave nothing on this machine that the next leader will have on its own."""
+
+    async def stand_down() -> None:
+        if provider.tenure:
+            await provider.tenure.stand_down()
+
+    async def work() -> None:
+        try:
+            await _run(daemon, context, provider)
+        finally:
+            await stand_down()
+
+    await elector.run(work, stand_down)
+
+
+async def _run(daemon: Daemon, context: Context, provider: CloudProvider) -> None:
     async with asyncio.TaskGroup() as tasks:
+        if provider.tenure:
+            tasks.create_task(provider.tenure.hold())
         tasks.create_task(context.recorder.run())
         controllers = _controllers(context, provider)
         tasks.create_task(context.informers.run())
@@ -69,7 +92,7 @@ def _controllers(context: Context, provider: CloudProvider) -> list[Controller]:
     if provider.load_balancers:
         found.append(ServiceLoadBalancers(context, provider.load_balancers))
     if provider.disks:
-        found += [Provisioner(context, provider.disks), Attacher(context, provider.disks)]
+        found.append(Provisioner(context, provider.disks))
     if provider.instances:
         found.append(CloudNodes(context, provider.instances))
     return found

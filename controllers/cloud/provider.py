@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +20,7 @@ class Unsupported(CloudError):
 
 
 class DiskBusy(CloudError):
-    """A disk is still in use where it should be let go."""
+    """A disk has not gone yet; its `follow`er is told when there is news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +93,31 @@ class LoadBalancers(Protocol):
         """The uids of all there are."""
 
 
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk: its real size in bytes, and the labels of the nodes that can use it."""
+
+    handle: str
+    size: int
+    topology: Mapping[str, str] = field(default_factory=dict)
+
+
 class Disks(Protocol):
-    """Block devices of a given size; each call may be repeated."""
+    """Disks of a given size; each call may be repeated."""
 
     driver: str
 
-    async def create(self, name: str, size: int) -> tuple[str, int]:
-        """A disk of at least `size` bytes: its handle and real size. Raises CloudError."""
+    def follow(self, changed: Callable[[str], None]) -> None:
+        """Before anything else: who is told the handle of a disk that has gone or may have to be looked at again."""
 
-    async def delete(self, handle: str) -> None:
-        """Raises DiskBusy while it is attached."""
+    async def create(self, name: str, size: int, node: str) -> Disk:
+        """A disk of at least `size` bytes that the node can use, any node if none is named. Raises CloudError."""
 
-    async def attach(self, handle: str, node: str, *, shared: bool = False) -> str:
-        """The device's path on the node. Raises CloudError, also when another node has the disk and it is not `shared`."""
+    async def delete(self, disk: Disk) -> None:
+        """Have it removed. Raises DiskBusy until it has gone."""
 
-    async def detach(self, handle: str, node: str) -> None:
-        """Raises DiskBusy while it is mounted."""
+    async def keep(self, handle: str) -> None:
+        """Ask nobody to remove it any more: it is to stay, or has gone with its volume."""
 
 
 class Routes(Protocol):
@@ -115,6 +125,16 @@ class Routes(Protocol):
 
     async def ensure(self, wanted: dict[str, str]) -> None:
         """Pod range → node name, complete."""
+
+
+class Tenure(Protocol):
+    """What a provider has to do on the leader's own machine because another one may lead next."""
+
+    async def hold(self) -> None:
+        """While it leads; until cancelled."""
+
+    async def stand_down(self) -> None:
+        """Leave to the next leader what was made on this machine; may be repeated."""
 
 
 @dataclass(slots=True)
@@ -126,6 +146,7 @@ class CloudProvider:
     load_balancers: LoadBalancers | None = None
     disks: Disks | None = None
     routes: Routes | None = None
+    tenure: Tenure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +155,7 @@ class Settings:
 
     state_dir: Path
     pool: str = "10.98.1.0/24"
-    interface: str = "cloudlet0"
-    node_addresses: Callable[[str], list[str]] = field(default=lambda node: [])
-    """The addresses of a node by its name, from the API."""
+    interface: str = ""
+    """The interface to the LAN that carries the load balancers' addresses; empty for one that this machine alone sees."""
+    assured: Callable[[], float] = field(default=lambda: math.inf)
+    """For how many seconds nobody else can become the leader."""

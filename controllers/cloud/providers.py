@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from client.command import Commands
+from client.controller import Context
 from controllers.cloud.local.provider import make as local
 from controllers.cloud.provider import CloudProvider, Settings
 
-Factory = Callable[[Settings, Commands], CloudProvider]
+Factory = Callable[[Settings, Commands, Context], CloudProvider]
 
 PROVIDERS: dict[str, Factory] = {
     "local": local,

@@ -1,4 +1,4 @@
-"""Makes a disk and a volume for each claim that asks for one, and removes both when the claim has gone.
+"""Has a disk and a volume made for each claim that asks for one, and both removed when the claim has gone.
 
 Does what the CSI side-car external-provisioner does, by the same annotations and finalizer, so that the binder may be
 Kubernetes' own.
@@ -11,7 +11,7 @@ from api.errors import AlreadyExists, NotFound
 from api.meta import is_deleting, key, name, namespace, uid
 from api.types import Object
 from client.controller import Context, Controller
-from controllers.cloud.provider import CloudError, DiskBusy, Disks
+from controllers.cloud.provider import CloudError, Disk, DiskBusy, Disks
 from controllers.volumes.names import (
     PROVISIONED_BY,
     PROVISIONER,
@@ -21,6 +21,7 @@ from controllers.volumes.names import (
     WAIT,
     class_of,
     requested,
+    size_of,
 )
 from controllers.volumes.protection import without_finalizer
 
@@ -41,11 +42,11 @@ def objection(claim: Object) -> str:
     return ""
 
 
-def volume_for(claim: Object, storage_class: Object, driver: str, handle: str, size: int) -> Object:
+def volume_for(claim: Object, storage_class: Object, driver: str, disk: Disk) -> Object:
     """The PersistentVolume for a new disk. Pure."""
     parameters = storage_class.get("parameters") or {}
     spec: Object = {
-        "capacity": {"storage": quantity_of(size)},
+        "capacity": {"storage": quantity_of(disk.size)},
         "accessModes": claim["spec"].get("accessModes") or ["ReadWriteOnce"],
         "persistentVolumeReclaimPolicy": storage_class.get("reclaimPolicy") or "Delete",
         "storageClassName": name(storage_class),
@@ -60,18 +61,29 @@ def volume_for(claim: Object, storage_class: Object, driver: str, handle: str, s
         },
         "csi": {
             "driver": driver,
-            "volumeHandle": handle,
+            "volumeHandle": disk.handle,
             "volumeAttributes": {"storage.kubernetes.io/csiProvisionerIdentity": driver},
         },
     }
     if spec["volumeMode"] == "Filesystem":
         spec["csi"]["fsType"] = parameters.get("csi.storage.k8s.io/fstype", "ext4")
+    if disk.topology:
+        wanted = [{"key": key, "operator": "In", "values": [value]} for key, value in disk.topology.items()]
+        spec["nodeAffinity"] = {"required": {"nodeSelectorTerms": [{"matchExpressions": wanted}]}}
     if storage_class.get("mountOptions"):
         spec["mountOptions"] = storage_class["mountOptions"]
     return {
         "metadata": {"name": volume_name(claim), "annotations": {PROVISIONED_BY: driver}, "finalizers": [FINALIZER]},
         "spec": spec,
     }
+
+
+def disk_of(volume: Object) -> Disk:
+    """The disk behind a volume that `volume_for` has made. Pure."""
+    spec = volume["spec"]
+    terms = ((spec.get("nodeAffinity") or {}).get("required") or {}).get("nodeSelectorTerms") or [{}]
+    topology = {wanted["key"]: wanted["values"][0] for wanted in terms[0].get("matchExpressions") or ()}
+    return Disk(spec["csi"]["volumeHandle"], size_of(volume), topology)
 
 
 def quantity_of(size: int) -> str:
@@ -97,13 +109,12 @@ class Provisioner(Controller):
         claims = ctx.informers.informer(resources.PERSISTENTVOLUMECLAIMS)
         volumes = ctx.informers.informer(resources.PERSISTENTVOLUMES)
         classes = ctx.informers.informer(resources.STORAGECLASSES)
-        attachments = ctx.informers.informer(resources.VOLUMEATTACHMENTS)
-        attachments.add_index("volume", lambda a: (a["spec"]["source"].get("persistentVolumeName") or "",))
         self.claims, self.volumes, self.classes = claims.lister, volumes.lister, classes.lister
-        self.attachments, self.disks = attachments.lister, disks
+        self.disks = disks
         claims.add_handler(self._on_claim, lambda _, new: self._on_claim(new))
-        volumes.add_handler(self._on_volume, lambda _, new: self._on_volume(new))
-        attachments.add_handler(on_delete=self._on_detached)
+        volumes.add_handler(self._on_volume, lambda _, new: self._on_volume(new), self._on_volume)
+        # The handle of a disk is the name of its volume.
+        disks.follow(lambda handle: self.queue.add(_VOLUME + handle))
 
     def _on_claim(self, claim: Object) -> None:
         if self._is_ours(claim):
@@ -112,10 +123,6 @@ class Provisioner(Controller):
     def _on_volume(self, volume: Object) -> None:
         if meta.annotations(volume).get(PROVISIONED_BY) == self.disks.driver:
             self.queue.add(_VOLUME + name(volume))
-
-    def _on_detached(self, attachment: Object) -> None:
-        if volume := attachment["spec"]["source"].get("persistentVolumeName"):
-            self.queue.add(_VOLUME + volume)
 
     def _is_ours(self, claim: Object) -> bool:
         noted = meta.annotations(claim)
@@ -128,10 +135,12 @@ class Provisioner(Controller):
             claim = self.claims.get(key.removeprefix(_CLAIM))
             if claim is not None and self._is_ours(claim):
                 await self._provision(key, claim)
-        else:
-            volume = self.volumes.get(key.removeprefix(_VOLUME))
-            if volume is not None and volume["spec"].get("csi", {}).get("driver") == self.disks.driver:
-                await self._reclaim(key, volume)
+            return
+        volume = self.volumes.get(key.removeprefix(_VOLUME))
+        if volume is None:
+            await self.disks.keep(key.removeprefix(_VOLUME))
+        elif volume["spec"].get("csi", {}).get("driver") == self.disks.driver:
+            await self._reclaim(key, volume)
 
     async def _provision(self, key: str, claim: Object) -> None:
         storage_class = self.classes.get(class_of(claim))
@@ -143,12 +152,13 @@ class Provisioner(Controller):
             self._failed(claim, why)
             return
         try:
-            handle, size = await self.disks.create(volume_name(claim), requested(claim))
+            node = meta.annotations(claim).get(SELECTED_NODE) or ""
+            disk = await self.disks.create(volume_name(claim), requested(claim), node)
         except CloudError as error:
             self._failed(claim, str(error))
             self.queue.add_rate_limited(key)
             return
-        volume = volume_for(claim, storage_class, self.disks.driver, handle, size)
+        volume = volume_for(claim, storage_class, self.disks.driver, disk)
         try:
             await self.client.create(resources.PERSISTENTVOLUMES, volume)
         except AlreadyExists:
@@ -161,21 +171,12 @@ class Provisioner(Controller):
         self.recorder.event(claim, "Warning", "ProvisioningFailed", message)
 
     async def _reclaim(self, key: str, volume: Object) -> None:
-        """Delete the disk of a released volume, then the volume; a volume deleted by hand takes its disk along."""
-        if volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete":
-            phase = (volume.get("status") or {}).get("phase")
-            if phase not in ("Released", "Failed") and not (is_deleting(volume) and phase != "Bound"):
+        """Have the disk of a released volume removed, then the volume; a volume deleted by hand takes its disk along."""
+        if volume["spec"].get("persistentVolumeReclaimPolicy") != "Delete" or not _is_unused(volume):
+            await self.disks.keep(disk_of(volume).handle)
+            if not is_deleting(volume) or not _is_unused(volume):
                 return
-            if self.attachments.by_index("volume", name(volume)):
-                return  # the end of the attachment brings us back
-            try:
-                await self.disks.delete(volume["spec"]["csi"]["volumeHandle"])
-            except CloudError as error:
-                if not isinstance(error, DiskBusy):
-                    self.recorder.event(volume, "Warning", "VolumeFailedDelete", str(error))
-                self.queue.add_rate_limited(key)
-                return
-        elif not is_deleting(volume):
+        elif not await self._removed(key, volume):
             return
         if not is_deleting(volume):
             try:
@@ -185,3 +186,20 @@ class Provisioner(Controller):
                 return
         if changed := without_finalizer(volume, FINALIZER):
             await self.client.update(resources.PERSISTENTVOLUMES, changed)
+
+    async def _removed(self, key: str, volume: Object) -> bool:
+        """Whether the disk has gone; if not, we come back."""
+        try:
+            await self.disks.delete(disk_of(volume))
+        except DiskBusy:
+            return False  # and `follow` brings us back
+        except CloudError as error:
+            self.recorder.event(volume, "Warning", "VolumeFailedDelete", str(error))
+            self.queue.add_rate_limited(key)
+            return False
+        return True
+
+
+def _is_unused(volume: Object) -> bool:
+    phase = (volume.get("status") or {}).get("phase")
+    return phase in ("Released", "Failed") or (is_deleting(volume) and phase != "Bound")

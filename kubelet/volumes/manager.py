@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,17 +15,16 @@ from api import quantity, resources
 from api.errors import ApiError
 from api.types import Object
 from api.volumes import claim_name
-from client.command import Commands
 from kubelet.environment import Lookup
 from kubelet.references import Reference, References
 from kubelet.resources import Capacity
 from kubelet.volumes import hostpath, mounts, ownership, payload, writer
+from kubelet.volumes.disks import ImageDisks
 from kubelet.volumes.paths import PodPaths
 from kubelet.volumes.payload import VolumeFault
-from kubelet.volumes.persistent import Claims, Disks, Located
+from kubelet.volumes.persistent import Claims, Located
 from kubelet.volumes.tokens import Tokens
 
-Announce = Callable[[str], Awaitable[None]]
 _KINDS = {"configmaps": resources.CONFIGMAPS, "secrets": resources.SECRETS}
 _IN_MEMORY = ("secret", "projected")
 
@@ -61,19 +60,17 @@ class VolumeManager:
     """The volumes of this node's pods under the kubelet's root directory."""
 
     def __init__(
-        self, root: Path, references: References, tokens: Tokens, node: str, capacity: Callable[[], Capacity],
-        node_ips: tuple[str, ...] = (), announce: Announce | None = None, commands: Commands | None = None,
+        self, root: Path, references: References, tokens: Tokens, disks: ImageDisks, capacity: Callable[[], Capacity],
+        node_ips: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
-        """`announce` returns once the node's status shows a volume as in use: only then may it be mounted."""
         self._root, self._references, self._tokens = root, references, tokens
         self._capacity, self._node_ips = capacity, node_ips
-        self.claims = Claims(references, node)
-        self._disks = Disks(commands or Commands())
-        self._announce = announce
+        self._claims = Claims(references)
+        self._disks = disks
 
     def references(self, pod: Object) -> set[Reference]:
         """Everything the pod's volumes refer to, as far as known now."""
-        return keyed_references(pod["metadata"]["namespace"], payload.references(pod)) | self.claims.references(pod)
+        return keyed_references(pod["metadata"]["namespace"], payload.references(pod)) | self._claims.references(pod)
 
     async def setup(self, pod: Object) -> VolumeSet:
         """Make every volume, or bring it up to date. Raises VolumeFault naming the volume that cannot be."""
@@ -118,9 +115,10 @@ class VolumeManager:
         )
 
     async def _claim(self, pod: Object, volume: Object, paths: PodPaths, group: int | None) -> Mounted:
-        located = self.claims.locate(pod, volume)
+        located = self._claims.locate(pod, volume)
         if located.block:
-            return Mounted(Path(located.device), located.read_only, block=True)
+            device = located.device or await self._disks.attach(located.disk, located.size)
+            return Mounted(Path(device), located.read_only, block=True)
         if located.directory:
             place = await asyncio.to_thread(hostpath.prepare, located.directory, "")
             return Mounted(place, located.read_only)
@@ -129,9 +127,7 @@ class VolumeManager:
     async def _disk(self, pod: Object, located: Located, paths: PodPaths, group: int | None) -> Path:
         target = paths.volume("csi", located.name) / "mount"
         fresh = not await asyncio.to_thread(mounts.is_mounted, target)
-        if fresh and self._announce and located.unique_name:
-            await self._announce(located.unique_name)
-        await self._disks.mount(located, target)
+        await self._disks.mount(located.disk, located.size, located.filesystem, target)
         if fresh and group is not None and not located.read_only:
             policy = (pod["spec"].get("securityContext") or {}).get("fsGroupChangePolicy")
             await asyncio.to_thread(ownership.apply, target, group, only_if_needed=policy == "OnRootMismatch")

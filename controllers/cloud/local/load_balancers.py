@@ -1,11 +1,12 @@
 """Load balancers of this machine: an address of the pool on an interface, and an HAProxy that listens there.
 
 Each has a directory `<state>/load-balancers/<uid>` with its address, configuration and pid. What is there when this process
-starts is adopted; an address that the API says a Service has is never given to another.
+starts to work is adopted; an address that the API says a Service has is never given to another.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from client.command import CommandError, Commands
+from controllers.cloud.local.addresses import Addresses
 from controllers.cloud.local.haproxy import Balancing, HAProxy
 from controllers.cloud.local.haproxy_config import render
 from controllers.cloud.local.pool import Pool
@@ -29,12 +31,11 @@ class LocalLoadBalancers:
         self,
         directory: Path,
         pool: str,
-        interface: str,
+        addresses: Addresses,
         commands: Commands,
         haproxy: Callable[[Commands, Callable[[Path], None]], Balancing] = HAProxy,
     ) -> None:
-        self._root, self._pool, self._interface = directory, Pool(pool), interface
-        self._commands = commands
+        self._root, self._pool, self._addresses = directory, Pool(pool), addresses
         self._haproxy = haproxy(commands, self._ended)
         self._on_lost: Callable[[str], None] = lambda uid: None
         self._log = structlog.get_logger("load-balancers")
@@ -45,9 +46,8 @@ class LocalLoadBalancers:
         for uid, ip in held.items():
             self._adopt(uid, ip)
         for uid in self.known():
-            address = self._directory(uid) / "address"
-            if address.exists():
-                self._adopt(uid, address.read_text().strip())
+            if uid not in held and (ip := self._recorded(uid)):
+                self._adopt(uid, ip)
 
     def _adopt(self, uid: str, ip: str) -> None:
         try:
@@ -66,24 +66,22 @@ class LocalLoadBalancers:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             (directory / "address").write_text(ip)
-            await self._add_address(ip)
+            await self._addresses.add(ip)
             await self._haproxy.run(directory, render(balancer, ip))
         except OSError as error:
             raise CloudError(f"cannot write {directory}: {error.strerror}") from error
         except CommandError as error:
             raise CloudError(f"cannot add the address {ip}: {error.stderr}") from error
         if before and before != ip:
-            await self._remove_address(before)
+            await self._addresses.remove(before)
         return [Ingress(ip)]
 
     async def delete(self, uid: str) -> None:
         """Stop the process, free the address, forget the directory."""
         directory = self._directory(uid)
         await self._haproxy.stop(directory)
-        recorded = directory / "address"
-        ip = self._pool.held_by(uid) or (recorded.read_text().strip() if recorded.exists() else "")
-        if ip:
-            await self._remove_address(ip)
+        if ip := self._pool.held_by(uid) or self._recorded(uid):
+            await self._addresses.remove(ip)
         shutil.rmtree(directory, ignore_errors=True)
         self._pool.release(uid)
 
@@ -92,9 +90,15 @@ class LocalLoadBalancers:
         return sorted(d.name for d in self._root.iterdir()) if self._root.is_dir() else []
 
     async def clean(self) -> None:
-        """Remove every one."""
+        """Remove every one, the addresses first, so that another machine can have them."""
         for uid in self.known():
-            await self.delete(uid)
+            if ip := self._recorded(uid):
+                await self._addresses.remove(ip)
+        await asyncio.gather(*(self.delete(uid) for uid in self.known()))
+
+    def _recorded(self, uid: str) -> str:
+        recorded = self._directory(uid) / "address"
+        return recorded.read_text().strip() if recorded.exists() else ""
 
     def _directory(self, uid: str) -> Path:
         if not _SAFE_UID.fullmatch(uid):
@@ -103,12 +107,3 @@ class LocalLoadBalancers:
 
     def _ended(self, directory: Path) -> None:
         self._on_lost(directory.name)
-
-    async def _add_address(self, ip: str) -> None:
-        if not await self._commands.succeeds("ip", "link", "show", "dev", self._interface):
-            await self._commands.run("ip", "link", "add", self._interface, "type", "bridge")
-            await self._commands.run("ip", "link", "set", self._interface, "up")
-        await self._commands.run("ip", "addr", "replace", f"{ip}/32", "dev", self._interface)
-
-    async def _remove_address(self, ip: str) -> None:
-        await self._commands.succeeds("ip", "addr", "del", f"{ip}/32", "dev", self._interface)

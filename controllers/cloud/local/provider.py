@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable
-
 import structlog
 
 from api.meta import name
 from api.types import Object
+from client.clock import RealClock
 from client.command import CommandError, Commands
+from client.controller import Context
+from controllers.cloud.local.addresses import OWN_BRIDGE, Addresses, BridgeAddresses, LanAddresses
+from controllers.cloud.local.arp import GratuitousArp
 from controllers.cloud.local.disks import LocalDisks
 from controllers.cloud.local.load_balancers import LocalLoadBalancers
-from controllers.cloud.local.loop import KernelLoops
 from controllers.cloud.provider import CloudError, CloudProvider, Instance, Settings
 
 
@@ -24,39 +24,43 @@ class LocalInstances:
         return Instance(provider_id=f"local://{name(node)}", addresses=addresses)
 
 
-def is_own_address(ip: str) -> bool:
-    """Whether this machine has the address: only then can a socket be bound to it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+class LanTenure:
+    """The addresses on the LAN are renewed while we lead; when we do not, none of them and no HAProxy stays here."""
+
+    def __init__(self, addresses: LanAddresses, balancers: LocalLoadBalancers) -> None:
+        self._addresses, self._balancers = addresses, balancers
+
+    async def hold(self) -> None:
+        await self._addresses.hold()
+
+    async def stand_down(self) -> None:
         try:
-            probe.bind((ip, 0))
-        except OSError:
-            return False
-    return True
+            await self._balancers.clean()
+        except (CloudError, OSError) as error:
+            structlog.get_logger("load-balancers").error("not taken down", error=str(error))
 
 
-def is_here(node_addresses: Callable[[str], list[str]]) -> Callable[[str], bool]:
-    """A test whether a node, by name, runs on this machine."""
-    return lambda node: any(is_own_address(ip) for ip in node_addresses(node) if ":" not in ip)
-
-
-def make(settings: Settings, commands: Commands) -> CloudProvider:
+def make(settings: Settings, commands: Commands, context: Context) -> CloudProvider:
     """The provider. Nothing is started or changed yet."""
-    balancers, disks = _parts(settings, commands)
-    return CloudProvider("local", instances=LocalInstances(), load_balancers=balancers, disks=disks)
+    provider = CloudProvider("local", instances=LocalInstances(), disks=LocalDisks(context))
+    if settings.interface:
+        lan = LanAddresses(commands, settings.interface, settings.assured, GratuitousArp(), RealClock())
+        balancers = _balancers(settings, lan, commands)
+        provider.tenure = LanTenure(lan, balancers)
+    else:
+        balancers = _balancers(settings, BridgeAddresses(commands), commands)
+    provider.load_balancers = balancers
+    return provider
 
 
-def _parts(settings: Settings, commands: Commands) -> tuple[LocalLoadBalancers, LocalDisks]:
-    root = settings.state_dir.absolute()
-    balancers = LocalLoadBalancers(root / "load-balancers", settings.pool, settings.interface, commands)
-    return balancers, LocalDisks(root / "disks", KernelLoops(commands), is_here(settings.node_addresses))
+def _balancers(settings: Settings, addresses: Addresses, commands: Commands) -> LocalLoadBalancers:
+    return LocalLoadBalancers(settings.state_dir.absolute() / "load-balancers", settings.pool, addresses, commands)
 
 
 async def clean(settings: Settings, commands: Commands) -> None:
-    """Remove every load balancer and disk. What fails is logged, the rest still done."""
-    balancers, disks = _parts(settings, commands)
-    log = structlog.get_logger("cleanup")
-    for step in (balancers.clean, disks.clean):
-        try:
-            await step()
-        except (CloudError, CommandError, OSError) as error:
-            log.warning("not cleaned", error=str(error))
+    """Remove every load balancer of this machine. What fails is logged."""
+    addresses = BridgeAddresses(commands, settings.interface or OWN_BRIDGE)
+    try:
+        await _balancers(settings, addresses, commands).clean()
+    except (CloudError, CommandError, OSError) as error:
+        structlog.get_logger("cleanup").warning("not cleaned", error=str(error))

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from api.types import Object
+from api.volumes import DISK_STORE, REMOVE, REMOVED, removal_annotation, removals
 from client import kubeconfig
 from tests.api.cluster import ROOT, Cluster
 from tests.api.conftest import connect
@@ -92,10 +93,6 @@ class Cloud:
         items = self.api.get(f"{DEFAULT}/events")["items"]
         return [e["message"] for e in items if e["reason"] == reason]
 
-    def devices(self) -> list[str]:
-        listed = sh("losetup", "-l", "-n", "-O", "NAME,BACK-FILE").splitlines()
-        return [line.split()[0] for line in listed if str(self.state) in line]
-
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
@@ -124,7 +121,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 def add_node(api: Api, name: str, address: str) -> None:
-    api.post("/api/v1/nodes", {"metadata": {"name": name}})
+    api.post("/api/v1/nodes", {"metadata": {"name": name, "labels": {DISK_STORE: f"store-{name}"}}})
     # The node elsewhere takes no traffic, as nothing would answer.
     ready = "False" if name == "far" else "True"
     conditions = [{"type": "Ready", "status": ready, "reason": "x", "message": "x"}]
@@ -225,73 +222,48 @@ def phase(cloud: Cloud, name: str) -> str:
     return found["status"].get("phase", "") if found else "gone"
 
 
-def run_pod(cloud: Cloud, name: str, node: str, claim_name: str) -> None:
-    spec = {
-        "nodeName": node,
-        "containers": [{"name": "c", "image": "x"}],
-        "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": claim_name}}],
-    }
-    cloud.api.post(f"{DEFAULT}/pods", {"metadata": {"name": name}, "spec": spec})
+def volumes(cloud: Cloud) -> list[Object]:
+    items: list[Object] = cloud.api.get("/api/v1/persistentvolumes")["items"]
+    return items
 
 
-def attached(cloud: Cloud, node: str) -> str:
-    """The device of the one attachment on a node."""
-    for found in cloud.api.get(f"{STORAGE}/volumeattachments")["items"]:
-        status = found.get("status") or {}
-        if found["spec"]["nodeName"] == node and status.get("attached"):
-            return str(status["attachmentMetadata"]["devicePath"])
-    return ""
+def asked(cloud: Cloud, node: str) -> dict[str, str]:
+    """What the node is asked to remove, and has answered."""
+    return removals(cloud.api.get(f"/api/v1/nodes/{node}"))
 
 
-def test_a_disk_from_claim_to_grave(cloud: Cloud, tmp_path: Path) -> None:
+def test_a_disk_from_claim_to_grave(cloud: Cloud) -> None:
     claim(cloud, "data")
     until(lambda: phase(cloud, "data") == "Pending" and bool(cloud.events("WaitForFirstConsumer")))
-    choose_node(cloud, "data", "n1")
+    choose_node(cloud, "data", "n2")
     until(lambda: phase(cloud, "data") == "Bound")
-    run_pod(cloud, "one", "n1", "data")
-    until(lambda: bool(attached(cloud, "n1")))
-    device, where = attached(cloud, "n1"), tmp_path / "mount"
-    where.mkdir()
-    sh("mkfs.ext4", "-q", device)
-    sh("mount", device, str(where))
-    (where / "file").write_text("kept")
-    # The claim is deleted while the pod runs: nothing happens to it.
+    (volume,) = volumes(cloud)
+    (term,) = volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    assert term["matchExpressions"] == [{"key": DISK_STORE, "operator": "In", "values": ["store-n2"]}]
+    assert (volume["spec"]["capacity"], volume["spec"]["csi"]["fsType"]) == ({"storage": "32Mi"}, "ext4")
+    disk = volume["spec"]["csi"]["volumeHandle"]
     cloud.api.ask("DELETE", f"{DEFAULT}/persistentvolumeclaims/data")
-    assert phase(cloud, "data") == "Bound"
-    # The pod goes, the mount is still there: the disk stays where it is.
+    until(lambda: asked(cloud, "n2") == {disk: REMOVE})
+    # Neither a deletion by hand nor a restart takes the volume before the node has answered.
+    cloud.api.ask("DELETE", f"/api/v1/persistentvolumes/{disk}")
     cloud.stop()
     cloud.start()
-    cloud.api.ask("DELETE", f"{DEFAULT}/pods/one", {"gracePeriodSeconds": 0})
-    until(lambda: phase(cloud, "data") == "gone")
-    until(
-        lambda: any(
-            "still mounted" in str(a.get("status")) for a in cloud.api.get(f"{STORAGE}/volumeattachments")["items"]
-        )
-    )
-    assert cloud.devices() == [device]
-    sh("umount", str(where))
-    until(lambda: cloud.devices() == [], 60)
-    until(lambda: cloud.api.get("/api/v1/persistentvolumes")["items"] == [], 60)
-    assert list((cloud.state / "disks").iterdir()) == []
+    assert asked(cloud, "n2") == {disk: REMOVE}
+    assert volumes(cloud)
+    said = {"metadata": {"annotations": {removal_annotation(disk): REMOVED}}}
+    cloud.api.ask("PATCH", "/api/v1/nodes/n2", said, headers=MERGE)
+    until(lambda: not volumes(cloud) and asked(cloud, "n2") == {})
 
 
-def test_a_disk_follows_its_pod_with_its_data(cloud: Cloud, tmp_path: Path) -> None:
-    claim(cloud, "moving")
-    choose_node(cloud, "moving", "n1")
-    run_pod(cloud, "before", "n1", "moving")
-    until(lambda: bool(attached(cloud, "n1")))
-    run_pod(cloud, "after", "n2", "moving")
-    until(lambda: any("Multi-Attach error" in m for m in cloud.events("FailedAttachVolume")))
-    assert attached(cloud, "n2") == ""
-    cloud.api.ask("DELETE", f"{DEFAULT}/pods/before", {"gracePeriodSeconds": 0})
-    until(lambda: bool(attached(cloud, "n2")))
-    assert attached(cloud, "n1") == ""
-    run_pod(cloud, "wrong", "far", "moving")
-    cloud.api.ask("DELETE", f"{DEFAULT}/pods/after", {"gracePeriodSeconds": 0})
-    until(lambda: any("not on this machine" in str(a) for a in cloud.api.get(f"{STORAGE}/volumeattachments")["items"]))
-    cloud.api.ask("DELETE", f"{DEFAULT}/pods/wrong", {"gracePeriodSeconds": 0})
-    cloud.api.ask("DELETE", f"{DEFAULT}/persistentvolumeclaims/moving")
-    until(lambda: cloud.api.get("/api/v1/persistentvolumes")["items"] == [], 60)
+def test_the_disk_of_a_node_that_is_gone_for_good_is_not_waited_for(cloud: Cloud) -> None:
+    add_node(cloud.api, "lost", "192.0.2.78")
+    claim(cloud, "gone")
+    choose_node(cloud, "gone", "lost")
+    until(lambda: phase(cloud, "gone") == "Bound")
+    cloud.api.ask("DELETE", f"{DEFAULT}/persistentvolumeclaims/gone")
+    until(lambda: bool(asked(cloud, "lost")))
+    cloud.api.ask("DELETE", "/api/v1/nodes/lost")
+    until(lambda: not volumes(cloud))
 
 
 def test_a_static_volume_is_bound_to_the_claim_it_suits(cloud: Cloud) -> None:

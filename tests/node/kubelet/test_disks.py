@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from api import resources
 from api.types import Object
-from api.volumes import attachment_name
-from kubelet.volumes.mounts import mounted
-from kubelet.volumes.persistent import DRIVER
+from api.volumes import DISK_DRIVER, DISK_STORE, REMOVE, REMOVED, removal_annotation, removals
 from tests.node.kubelet.lab import Kubelet, Space, condition, pod
+from tests.node.proxy.daemon import until
 
 
-@pytest.fixture
-def device(tmp_path: Path) -> Iterator[str]:
-    image = tmp_path / "disk.img"
-    with image.open("wb") as file:
-        file.truncate(32 << 20)
-    made = subprocess.run(
-        ["losetup", "--find", "--show", str(image)], capture_output=True, check=True, text=True, timeout=10
-    ).stdout.strip()
-    try:
-        yield made
-    finally:
-        subprocess.run(["losetup", "--detach", made], check=True, timeout=10)
-
-
-async def _volume(space: Space, source: Object) -> None:
+async def _volume(space: Space, source: Object, mode: str = "Filesystem") -> None:
     """A volume and a claim, bound to one another as the controllers would have left them."""
     name = f"pv-{space.name}"
-    common = {"accessModes": ["ReadWriteOnce"], "storageClassName": ""}
+    common = {"accessModes": ["ReadWriteOnce"], "storageClassName": "", "volumeMode": mode}
     claim: Object = {
         "metadata": {"name": "claim"},
         "spec": {**common, "volumeName": name, "resources": {"requests": {"storage": "32Mi"}}},
@@ -60,28 +44,61 @@ def _pod(name: str, script: str) -> Object:
     return pod(name, script, container=mount, volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "claim"}}])
 
 
-async def test_a_disk_waits_for_its_attachment_and_keeps_its_data(space: Space, kubelet: Kubelet, device: str) -> None:
-    handle = f"disk-{space.name}"
-    await _volume(space, {"csi": {"driver": DRIVER, "volumeHandle": handle, "fsType": "ext4"}})
-    await space.run(_pod("a", "echo kept > /v/file; sync; cat /proc/mounts | grep ' /v ' | cut -d' ' -f3"))
-    await space.event("a", "FailedMount", "is not attached yet")
-    name = attachment_name(DRIVER, handle, space.node)
-    attachment: Object = {
-        "metadata": {"name": name},
-        "spec": {"attacher": DRIVER, "nodeName": space.node, "source": {"persistentVolumeName": f"pv-{space.name}"}},
-    }
-    await space.client.create(resources.VOLUMEATTACHMENTS, attachment)
-    attached = {"status": {"attached": True, "attachmentMetadata": {"devicePath": device}}}
-    await space.client.patch(resources.VOLUMEATTACHMENTS, name, attached, subresource="status")
-    unique = f"kubernetes.io/csi/{DRIVER}^{handle}"
-    await space.wait(space.node, lambda n: unique in (n["status"].get("volumesInUse") or ()), resource=resources.NODES)
-    await space.ended("a")
-    assert await space.logs("a") == "ext4\n"
-    await space.wait(
-        space.node, lambda n: unique not in (n["status"].get("volumesInUse") or ()), resource=resources.NODES
-    )
-    assert device not in {m.source for m in mounted()}
+async def test_a_disk_is_made_at_first_use_and_keeps_its_data(space: Space, kubelet: Kubelet) -> None:
+    disk = f"pvc-{space.name}"
+    image = kubelet.root / "disks" / f"{disk}.img"
+    labels = (await space.client.get(resources.NODES, space.node))["metadata"]["labels"]
+    assert labels[DISK_STORE] == (kubelet.root / "disks" / "id").read_text()
+    await _volume(space, {"csi": {"driver": DISK_DRIVER, "volumeHandle": disk, "fsType": "ext4"}})
+    script = "echo kept > /v/file; sync; cat /proc/mounts | grep ' /v ' | cut -d' ' -f3"
+    assert await space.output(_pod("a", script)) == "ext4\n"
+    assert image.stat().st_size == 32 << 20
+    # Nothing shows it while no pod uses it.
+    await asyncio.to_thread(until, lambda: not _shown(image))
+    kubelet.stop(signal.SIGKILL)
+    kubelet.start()
     assert await space.output(_pod("b", "cat /v/file")) == "kept\n"
+    await _ask_to_remove(space, disk)
+    await space.wait(space.node, lambda n: removals(n).get(disk) == REMOVED, resource=resources.NODES)
+    assert not image.exists()
+    await _ask_to_remove(space, disk, None)
+
+
+async def test_a_disk_in_use_is_removed_once_its_pod_has_gone(space: Space, kubelet: Kubelet) -> None:
+    disk = f"pvc-{space.name}"
+    await _volume(space, {"csi": {"driver": DISK_DRIVER, "volumeHandle": disk, "fsType": "ext4"}})
+    await space.run(_pod("a", "sleep 1000"))
+    await space.wait("a", lambda pod: condition(pod, "Ready") == "True")
+    await _ask_to_remove(space, disk)
+    assert _shown(kubelet.root / "disks" / f"{disk}.img")
+    await space.client.delete(resources.PODS, "a", space.name)
+    await space.wait(space.node, lambda n: removals(n).get(disk) == REMOVED, resource=resources.NODES)
+    await _ask_to_remove(space, disk, None)
+
+
+async def test_a_raw_block_device(space: Space, kubelet: Kubelet) -> None:
+    disk = f"raw-{space.name}"
+    await _volume(space, {"csi": {"driver": DISK_DRIVER, "volumeHandle": disk}}, mode="Block")
+    wanted = _pod("a", "wc -c < /dev/raw")
+    wanted["spec"]["containers"][0].pop("volumeMounts")
+    wanted["spec"]["containers"][0]["volumeDevices"] = [{"name": "v", "devicePath": "/dev/raw"}]
+    try:
+        assert await space.output(wanted) == f"{32 << 20}\n"
+    finally:
+        await _ask_to_remove(space, disk)
+        await space.wait(space.node, lambda n: removals(n).get(disk) == REMOVED, resource=resources.NODES)
+    assert not _shown(kubelet.root / "disks" / f"{disk}.img")
+
+
+async def _ask_to_remove(space: Space, disk: str, said: str | None = REMOVE) -> None:
+    """As the cloud controllers do."""
+    patch = {"metadata": {"annotations": {removal_annotation(disk): said}}}
+    await space.client.patch(resources.NODES, space.node, patch)
+
+
+def _shown(image: Path) -> str:
+    """The loop device that shows an image."""
+    return subprocess.run(["losetup", "-j", str(image)], capture_output=True, check=True, text=True, timeout=10).stdout
 
 
 async def test_a_local_directory(space: Space, tmp_path: Path) -> None:

@@ -64,8 +64,12 @@ class Candidate:
 
     def __init__(self, leases: FakeLeases, name: str, clock: FakeClock, timing: Timing = SLOW) -> None:
         self._leading = False
-        elector = LeaderElector(leases, "x", name, timing=timing, clock=clock)  # type: ignore[arg-type]
-        self.task = asyncio.ensure_future(elector.run(self._work))
+        self.waited = 0
+        self.elector = LeaderElector(leases, "x", name, timing=timing, clock=clock)  # type: ignore[arg-type]
+        self.task = asyncio.ensure_future(self.elector.run(self._work, self._wait))
+
+    async def _wait(self) -> None:
+        self.waited += 1
 
     async def _work(self) -> None:
         self._leading = True
@@ -247,3 +251,34 @@ async def test_work_that_ends_by_itself_ends_the_election(clock: FakeClock) -> N
     with pytest.raises(RuntimeError, match="broken"):
         await elector.run(work)
     assert leases.holder == "", "it was released"
+
+
+async def test_who_has_to_wait_is_told_once(clock: FakeClock) -> None:
+    leases = FakeLeases()
+    a, b = Candidate(leases, "a", clock), Candidate(leases, "b", clock)
+    await clock.advance(30)
+    assert [a.waited, b.waited] == [0, 1]
+    await a.stop()
+    await b.stop()
+
+
+async def test_the_same_candidate_goes_on_after_a_restart(clock: FakeClock) -> None:
+    leases = FakeLeases()
+    held = {"holderIdentity": "a", "leaseDurationSeconds": 15, "renewTime": "t"}
+    leases.lease = {"metadata": {"resourceVersion": "1"}, "spec": held}
+    a = Candidate(leases, "a", clock)
+    await settle()
+    assert (a.leads(), a.waited) == (True, 0)
+    await a.stop()
+
+
+async def test_leadership_is_assured_from_the_beginning_of_the_last_renewal(clock: FakeClock) -> None:
+    leases = FakeLeases()
+    a = Candidate(leases, "a", clock)
+    assert a.elector.assured() == 0
+    await clock.advance(3)
+    assert a.elector.assured() == 14
+    leases.down = True
+    await clock.advance(6)
+    assert a.elector.assured() == 8
+    await a.stop()

@@ -90,10 +90,7 @@ class FakeApi:
     async def patch(
         self, resource: Resource, name: str, patch: Object, namespace: str | None = None, **_: Any
     ) -> Object:
-        obj = self._live(resource, name, namespace)
-        for part, value in patch.items():
-            obj[part] = {k: v for k, v in {**obj.get(part, {}), **value}.items() if v is not None}
-        return self._store(resource, obj, "MODIFIED")
+        return self._store(resource, _merged(self._live(resource, name, namespace), patch), "MODIFIED")
 
     async def delete(self, resource: Resource, name: str, namespace: str | None = None, **_: Any) -> Object:
         obj = self._live(resource, name, namespace)
@@ -107,6 +104,14 @@ class FakeApi:
         self._watchers.setdefault(resource.plural, []).append(queue)
         while True:
             yield await queue.get()
+
+
+def _merged(old: Any, patch: Any) -> Any:
+    """RFC 7386."""
+    if not isinstance(patch, dict):
+        return patch
+    both = {**(old if isinstance(old, dict) else {}), **patch}
+    return {k: _merged((old or {}).get(k), patch[k]) if k in patch else v for k, v in both.items() if v is not None}
 
 
 class Events:

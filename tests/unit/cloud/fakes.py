@@ -1,39 +1,12 @@
-"""Hand-written loop devices, HAProxy and load balancers."""
+"""Hand-written HAProxy, programs and load balancers."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from client.command import CommandError, Commands
+from client.command import Commands
 from controllers.cloud.provider import Balancer, CloudError, Ingress
-
-
-class FakeLoops:
-    """Devices /dev/loop0, 1, ... for images; `busy` are mounted ones."""
-
-    def __init__(self) -> None:
-        self.devices: dict[str, Path] = {}
-        self.busy: set[str] = set()
-
-    async def find(self, image: Path) -> str:
-        return next((d for d, i in self.devices.items() if i == image), "")
-
-    async def attach(self, image: Path) -> str:
-        if not await asyncio.to_thread(image.exists):
-            raise CommandError(("losetup",), 1, f"{image}: no such file")
-        free = next(f"/dev/loop{n}" for n in range(64) if f"/dev/loop{n}" not in self.devices)
-        self.devices[free] = image
-        return free
-
-    async def detach(self, device: str) -> None:
-        if device not in self.devices:
-            raise CommandError(("losetup",), 1, f"{device}: no such device")
-        del self.devices[device]
-
-    def is_busy(self, device: str) -> bool:
-        return device in self.busy
 
 
 class FakeHAProxy:
@@ -54,9 +27,11 @@ class FakeCommands(Commands):
     def __init__(self) -> None:
         super().__init__()
         self.ran: list[str] = []
+        self.stdin: list[str] = []
 
     async def run(self, *argv: str, stdin: bytes | None = None, timeout: float = 30.0) -> str:
         self.ran.append(" ".join(argv))
+        self.stdin += (stdin or b"").decode().splitlines()
         return ""
 
 

@@ -11,11 +11,13 @@ import pytest
 from api import resources
 from api.types import Object
 from client.controller import Context
+from controllers.cloud.local.addresses import BridgeAddresses
 from controllers.cloud.local.haproxy_config import render
 from controllers.cloud.local.load_balancers import LocalLoadBalancers
 from controllers.cloud.local.pool import Pool
 from controllers.cloud.local.provider import LocalInstances
 from controllers.cloud.nodes import TAINT, CloudNodes
+from controllers.cloud.options import parse
 from controllers.cloud.provider import Balancer, BalancerPort, CloudError, Unsupported
 from controllers.cloud.service import FINALIZER, ServiceLoadBalancers, backends, balancer_for
 from tests.unit.cloud.fakeapi import Rig
@@ -50,6 +52,21 @@ def test_an_empty_pool_says_so() -> None:
     pool.take("b")
     with pytest.raises(CloudError, match="no free address"):
         pool.take("c")
+
+
+def test_a_range_is_used_with_both_its_ends() -> None:
+    pool = Pool("192.0.2.254-192.0.3.1")
+    assert list(pool) == ["192.0.2.254", "192.0.2.255", "192.0.3.0", "192.0.3.1"]
+    assert pool.take("a", "192.0.3.1") == "192.0.3.1"
+    assert "192.0.3.2" not in pool
+    assert list(Pool("192.0.2.7-192.0.2.7")) == list(Pool("192.0.2.7/32")) == ["192.0.2.7"]
+
+
+@pytest.mark.parametrize("text", ["", "a-b", "192.0.2.9-192.0.2.1", "192.0.2.1/24", "192.0.2.1-", "2001:db8::/64"])
+def test_what_is_no_pool_is_refused_before_anything_starts(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--kubeconfig=x", "--state-dir=x", f"--load-balancer-pool={text}"])
+    assert "--load-balancer-pool" in capsys.readouterr().err
 
 
 def balancer(**more: Any) -> Balancer:
@@ -92,7 +109,8 @@ def make(tmp_path: Path) -> tuple[LocalLoadBalancers, FakeCommands, FakeHAProxy]
         made.append(FakeHAProxy(given, on_exit))
         return made[0]
 
-    return LocalLoadBalancers(tmp_path, "10.98.1.0/24", "cloudlet0", commands, proxy), commands, made[0]
+    addresses = BridgeAddresses(commands)
+    return LocalLoadBalancers(tmp_path, "10.98.1.0/24", addresses, commands, proxy), commands, made[0]
 
 
 async def test_the_address_comes_and_goes_with_the_balancer(tmp_path: Path) -> None:
@@ -115,6 +133,30 @@ async def test_after_a_restart_nobody_gets_an_address_that_is_in_use(tmp_path: P
     assert (await second.ensure(balancer(uid="new")))[0].ip == "10.98.1.3"
     assert (await second.ensure(balancer(uid="old")))[0].ip == "10.98.1.1"
     assert (await second.ensure(balancer(uid="by-status")))[0].ip == "10.98.1.2"
+
+
+async def test_an_old_record_does_not_move_a_service_from_the_address_that_the_api_knows(tmp_path: Path) -> None:
+    first, _, _ = make(tmp_path)
+    await first.ensure(balancer(requested_ip="10.98.1.9"))
+    second, _, _ = make(tmp_path)
+    await second.restore({"u-1": "10.98.1.5"}, lambda uid: None)
+    assert (await second.ensure(balancer()))[0].ip == "10.98.1.5"
+
+
+async def test_cleaning_frees_every_address_before_it_waits_for_a_process(tmp_path: Path) -> None:
+    balancers, commands, haproxy = make(tmp_path)
+    freed: list[int] = []
+
+    async def stop(directory: Path) -> None:
+        freed.append(sum("addr del" in line for line in commands.ran))
+
+    for name in ("u-1", "u-2"):
+        await balancers.ensure(balancer(uid=name))
+    haproxy.stop = stop  # type: ignore[method-assign]
+    await balancers.clean()
+    assert len(freed) == 2
+    assert min(freed) >= 2
+    assert balancers.known() == []
 
 
 async def test_a_changed_address_request_gives_the_old_one_back(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from api.errors import NotFound
 from api.types import Object
 from client.clock import RealClock
+from client.command import Commands
 from kubelet.engine_feed import EngineFeed
 from kubelet.fake_runtime import FakeRuntime
 from kubelet.images import Images
@@ -28,6 +29,7 @@ from kubelet.starter import Services, Starter
 from kubelet.status_manager import StatusManager
 from kubelet.stopper import Stopper
 from kubelet.store import ContainerStore
+from kubelet.volumes.disks import ImageDisks
 from kubelet.volumes.manager import VolumeManager
 from kubelet.volumes.tokens import Tokens
 from tests.unit.kubelet.build import container, pod
@@ -103,16 +105,15 @@ class Bench:
         references = References(client, lambda _: self.worker.refresh())
         clock, network = RealClock(), _Network()
         services = Services(lambda: [], lambda: None)
-        images = Images(self.engine, self._wall)
+        images, disks = Images(self.engine, self._wall), ImageDisks(root / "disks", root, Commands())
         self.statuses = StatusManager(client, clock)
         self.kit = Kit(
             runtime=self.engine, store=self.store, sandboxes=Sandboxes(self.engine, network, self.store, settings),
             starter=Starter(self.engine, images, references, services, self.store, settings, lambda: _CAPACITY),
             stopper=Stopper(self.engine, self.store),
-            volumes=VolumeManager(root, references, Tokens(client), "n", lambda: _CAPACITY),
+            volumes=VolumeManager(root, references, Tokens(client), disks, lambda: _CAPACITY),
             references=references, statuses=self.statuses, client=client, settings=settings, clock=clock,
-            wall=self._wall, capacity=lambda: _CAPACITY, released=lambda: None,
-            say=self._say,
+            wall=self._wall, capacity=lambda: _CAPACITY, say=self._say,
         )  # fmt: skip
         self.worker = PodWorker(self.kit, found)
         self._seen = asyncio.Event()
