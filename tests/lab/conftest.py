@@ -1,4 +1,4 @@
-"""The lab of the session: made once, for whichever tests ask for it."""
+"""The lab of this folder: made once, for whichever tests ask for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.lab.provision import Provided, provided
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab() -> Iterator[Provided]:
     with provided() as given:
         yield given
