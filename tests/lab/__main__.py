@@ -45,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print the cases and do nothing")
     flags = parser.parse_args(argv)
     # Told to end, it heals the fault that is going on and deletes the lab that it made, as after Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         chosen = cases.chosen(flags.fault, flags.component, representative=flags.representative)
