@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 
 from tests.lab import cases
@@ -43,6 +44,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--representative", action="store_true", help="the few cases that CI runs")
     parser.add_argument("--list", action="store_true", help="print the cases and do nothing")
     flags = parser.parse_args(argv)
+    # Told to end, it heals the fault that is going on and deletes the lab that it made, as after Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         chosen = cases.chosen(flags.fault, flags.component, representative=flags.representative)
         if flags.list:
@@ -53,6 +57,8 @@ def main(argv: list[str] | None = None) -> int:
     except (InventoryError, LookupError) as error:
         print(error.args[0], file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0 if good else 1
 
 
