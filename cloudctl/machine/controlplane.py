@@ -21,6 +21,7 @@ from cloudctl.machine.certs import timer
 from cloudctl.machine.etcdctl import EtcdCtlError
 from cloudctl.machine.layout import Machine
 from cloudctl.machine.systemd import CONTROL_UNITS, Systemd
+from cloudctl.together import together
 
 _READY_SECONDS = 90.0
 
@@ -92,17 +93,30 @@ class ControlPlane:
             staticpods.write(self._machine, daemon, self._flags()[daemon])
 
     async def restart(self) -> None:
-        """Start all but the store anew with the flags and programs of now."""
+        """Start all but the store anew with the flags and programs of now; the API server first."""
         for daemon, chosen in self._flags().items():
             flags.write(self._machine, daemon, chosen)
-            if self._static:
-                staticpods.write(self._machine, daemon, chosen)
         node.give_to_user(self._machine)
         if self._static:
+            await self._replace("apiserver")
             await self._serving()
-        else:
-            await self._systemd.restart("apiserver")
-            await self._systemd.restart("controllers", "scheduler", "cloud")
+            await together(self._replace(daemon) for daemon in ("controllers", "scheduler", "cloud"))
+            return
+        await self._systemd.enable(CONTROL_UNITS)
+        await self._systemd.restart("apiserver")
+        await self._systemd.restart("controllers", "scheduler", "cloud")
+
+    async def _replace(self, daemon: str) -> None:
+        """Have the kubelet start another container of a static pod; by its manifest if that has changed."""
+        before = await staticpods.containers(self._commands, self._machine, daemon)
+        if not staticpods.write(self._machine, daemon, self._flags()[daemon]) and before:
+            await self._commands.run("docker", "stop", *before, timeout=_READY_SECONDS)
+
+        async def replaced() -> bool:
+            now = await staticpods.containers(self._commands, self._machine, daemon)
+            return bool(now) and now.isdisjoint(before)
+
+        await _until(replaced, f"the kubelet has not started {daemon} anew: see `journalctl -u cloudlet-kubelet`")
 
     def _flags(self) -> dict[str, Flags]:
         return flags.control_plane(self._machine, [flags.client_url("127.0.0.1")])
