@@ -49,11 +49,12 @@ async def _plan(wheel: Path) -> tuple[Version, list[Member]]:
 
 async def _upgrade(wheel: Path, *, control_plane: bool) -> None:
     steps = Steps()
-    release, machine = Release.read(wheel), Machine.here()
+    machine = Machine.here()
     if machine.is_control_plane != control_plane:
         word = "apply" if machine.is_control_plane else "node"
         kind = "control plane" if machine.is_control_plane else "worker"
         raise ClusterError(f"this machine is a {kind}: `cloudctl upgrade {word} {wheel}`")
+    release = Release.read(wheel)
     if await apply.upgrade(machine, release, steps):
         steps.say(f"{machine.name} is {release.version} after {steps.seconds:.1f} s")
     else:
