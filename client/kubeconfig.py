@@ -1,7 +1,8 @@
 """Kubeconfig files: where the API servers are and who we are. Source: the Kubernetes `Config` v1 format.
 
-Several servers of one cluster stand in our extension `cloudlet.dev/servers`, which other clients ignore. A certificate and
-its key may be one PEM file that both entries name, as a kubelet's are.
+Several servers of one cluster stand in our extension `cloudlet.dev/servers`, which other clients ignore; a `server` that is not
+among them is for those others alone: a virtual IP. A certificate and its key may be one PEM file that both entries name, as a
+kubelet's are.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ def load(path: str | Path, context: str = "") -> Kubeconfig:
     servers = [cluster["server"]] if cluster.get("server") else []
     for extension in cluster.get("extensions") or ():
         if extension.get("name") == SERVERS_EXTENSION:
-            servers += [s for s in extension.get("extension", {}).get("servers", ()) if s not in servers]
+            servers = list(extension.get("extension", {}).get("servers") or servers)
     if not servers:
         raise KubeconfigError(f"kubeconfig {path}: cluster {chosen.get('cluster')!r} has no server")
     where, who = _Entry(cluster, base, files), _Entry(user, base, files)
@@ -181,10 +182,14 @@ def write(
     cert: bytes | None = None,
     key: bytes | None = None,
     token: str = "",
+    front: str = "",
 ) -> None:
-    """Write a kubeconfig with one context, readable by its owner alone, replacing the file in one step."""
-    where: dict[str, Any] = {"server": servers[0], "certificate-authority-data": base64.b64encode(ca).decode()}
-    if len(servers) > 1:
+    """Write a kubeconfig with one context, readable by its owner alone, replacing the file in one step.
+
+    `front` is a server for clients that know no more than one, in place of the first.
+    """
+    where: dict[str, Any] = {"server": front or servers[0], "certificate-authority-data": base64.b64encode(ca).decode()}
+    if len(servers) > 1 or front:
         where["extensions"] = [{"name": SERVERS_EXTENSION, "extension": {"servers": servers}}]
     who: dict[str, str] = {"token": token} if token else {}
     if cert and key:

@@ -35,16 +35,22 @@ _SETTLE_SECONDS = 1.0
 def merged(config: dict[str, Any], ca: bytes | None, info: ClusterInfo) -> dict[str, Any]:
     """A kubeconfig whose current context knows the cluster as `info` does; `ca` is the bundle it has now. Pure.
 
-    Its first server stays first as long as it is one. Raises ValueError for a bundle that has nothing in common with `ca`.
+    Its first server stays first as long as it is one; a server that never was among its others (a virtual IP) stays what it is.
+    Raises ValueError for a bundle that has nothing in common with `ca`.
     """
     found = copy.deepcopy(config)
     context = next(c["context"] for c in found["contexts"] if c["name"] == found["current-context"])
     cluster = next(c["cluster"] for c in found["clusters"] if c["name"] == context["cluster"])
+    extensions = list(cluster.get("extensions") or ())
+    listed = [s for e in extensions if e["name"] == SERVERS_EXTENSION for s in e["extension"]["servers"]]
     first = str(cluster["server"]).rstrip("/")
+    in_front = bool(listed) and first not in listed
+    first = listed[0] if in_front else first
     servers = sorted(info.servers, key=lambda server: server != first)
-    cluster["server"] = servers[0]
-    others = [e for e in cluster.get("extensions") or () if e["name"] != SERVERS_EXTENSION]
-    ours = [{"name": SERVERS_EXTENSION, "extension": {"servers": servers}}] if len(servers) > 1 else []
+    if not in_front:
+        cluster["server"] = servers[0]
+    others = [e for e in extensions if e["name"] != SERVERS_EXTENSION]
+    ours = [{"name": SERVERS_EXTENSION, "extension": {"servers": servers}}] if len(servers) > 1 or in_front else []
     cluster["extensions"] = others + ours
     if not cluster["extensions"]:
         del cluster["extensions"]

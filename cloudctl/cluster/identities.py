@@ -71,23 +71,26 @@ def server_names(local: tuple[str, ...], domain: str, service_address: str) -> t
 
 
 def ensure_kubeconfig(
-    path: Path, servers: list[str], authority: Authority, leaf: Leaf, seconds: int | None = None
+    path: Path, servers: list[str], authority: Authority, leaf: Leaf, seconds: int | None = None, front: str = ""
 ) -> bool:
-    """Have a kubeconfig for these servers with a certificate that says `leaf`; True when it was made anew."""
-    if _is_current(path, servers, authority, leaf):
+    """Have a kubeconfig for these servers with a certificate that says `leaf`; True when it was made anew.
+
+    `front` is what clients that know one server alone are to use.
+    """
+    if _is_current(path, servers, authority, leaf, front):
         return False
     pair = authority.issue(leaf, seconds)
     user = leaf.common_name
-    kubeconfig.write(path, "cloudlet", servers, authority.bundle, user=user, cert=pair.cert, key=pair.key)
+    kubeconfig.write(path, "cloudlet", servers, authority.bundle, user=user, cert=pair.cert, key=pair.key, front=front)
     return True
 
 
-def _is_current(path: Path, servers: list[str], authority: Authority, leaf: Leaf) -> bool:
+def _is_current(path: Path, servers: list[str], authority: Authority, leaf: Leaf, front: str) -> bool:
     try:
         config = yaml.safe_load(path.read_text())
         where = config["clusters"][0]["cluster"]
         cert = x509.load_pem_x509_certificate(base64.b64decode(config["users"][0]["user"]["client-certificate-data"]))
-        same = kubeconfig.load(path).servers == servers
+        same = kubeconfig.load(path).servers == servers and where["server"] == (front or servers[0])
         trusted = base64.b64decode(where["certificate-authority-data"]) == authority.bundle
         return bool(same and trusted and authority.issued(cert, leaf, datetime.datetime.now(datetime.UTC)))
     except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError, ValueError, kubeconfig.KubeconfigError):

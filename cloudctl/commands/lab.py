@@ -37,6 +37,9 @@ def create_cluster(
     control_planes: Annotated[int, typer.Option("--control-planes", help="Machines with etcd and API server")] = 1,
     workers: Annotated[int, typer.Option("--nodes", help="Machines that run pods only")] = 1,
     config: Annotated[str, typer.Option("--config", help="A file of settings, as for `init --config`")] = "",
+    virtual_ip: Annotated[
+        bool, typer.Option("--virtual-ip/--no-virtual-ip", help="Give the API an address that follows control planes")
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep/--clean", help="Leave the machines there when it fails")] = False,
 ) -> None:
     """Create a cluster of machines that are containers with systemd and Docker inside."""
@@ -45,7 +48,7 @@ def create_cluster(
         settings = Path(config).read_text() if config else ""
     except OSError as error:
         raise Fault(f"{config}: {error.strerror}") from error
-    path = run(create.create(create.Wishes(name, control_planes, workers, settings, keep), steps))
+    path = run(create.create(create.Wishes(name, control_planes, workers, settings, virtual_ip, keep), steps))
     steps.say(f"ready in {steps.seconds:.1f} s: context {kubeconfigs.context_name(name)} in {path}")
 
 

@@ -25,6 +25,7 @@ def preflight_command(
     ] = "",
     address: Annotated[str, typer.Option("--address", help="The node's address; else that of the default route")] = "",
     node_name: Annotated[str, typer.Option("--node-name", help="The node's name; else the host name")] = "",
+    virtual_ip: Annotated[str, typer.Option("--virtual-ip", help="The address as `init` is going to get it")] = "",
     home: Annotated[Path, typer.Option("--home", help="Where keys and data are going to be")] = Path(
         "/var/lib/cloudlet"
     ),
@@ -44,8 +45,9 @@ def preflight_command(
         raise Fault(f"unknown output format {output!r}: json, or nothing")
     try:
         request = preflight.Request(
-            role=role, server=server, address=address, node_name=node_name, home=home, ignore=preflight.ignored(ignore)
-        )
+            role=role, server=server, address=address, node_name=node_name, home=home, virtual_ip=virtual_ip,
+            ignore=preflight.ignored(ignore),
+        )  # fmt: skip
         findings = asyncio.run(preflight.run(request))
     except ValueError as error:
         raise Fault(str(error)) from error

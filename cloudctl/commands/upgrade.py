@@ -47,29 +47,30 @@ async def _plan(wheel: Path) -> tuple[Version, list[Member]]:
         return release.version, await apply.members(client)
 
 
-async def _upgrade(wheel: Path, *, control_plane: bool, steps: Steps) -> None:
-    release, machine = Release.read(wheel), Machine.here()
+async def _upgrade(wheel: Path, *, control_plane: bool) -> None:
+    steps = Steps()
+    machine = Machine.here()
     if machine.is_control_plane != control_plane:
         word = "apply" if machine.is_control_plane else "node"
         kind = "control plane" if machine.is_control_plane else "worker"
         raise ClusterError(f"this machine is a {kind}: `cloudctl upgrade {word} {wheel}`")
-    await apply.upgrade(machine, release, steps)
+    release = Release.read(wheel)
+    if await apply.upgrade(machine, release, steps):
+        steps.say(f"{machine.name} is {release.version} after {steps.seconds:.1f} s")
+    else:
+        steps.say(f"{machine.name} is {release.version} already: nothing to do")
 
 
 @cli.command("apply", cls=Verb)
 def apply_command(wheel: Wheel) -> None:
     """Upgrade this control plane: API server, then controllers, scheduler and cloud, then kubelet and proxy."""
-    steps = Steps()
-    run(_upgrade(wheel, control_plane=True, steps=steps))
-    steps.say(f"upgraded in {steps.seconds:.1f} s")
+    run(_upgrade(wheel, control_plane=True))
 
 
 @cli.command("node", cls=Verb)
 def node_command(wheel: Wheel) -> None:
     """Upgrade this worker: kubelet and proxy; containers go on."""
-    steps = Steps()
-    run(_upgrade(wheel, control_plane=False, steps=steps))
-    steps.say(f"upgraded in {steps.seconds:.1f} s")
+    run(_upgrade(wheel, control_plane=False))
 
 
 @cli.command("restart", cls=Verb)

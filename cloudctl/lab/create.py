@@ -35,6 +35,7 @@ class Wishes:
     control_planes: int = 1
     workers: int = 1
     settings: str = ""
+    virtual_ip: bool = False
     keep: bool = False
 
 
@@ -81,8 +82,10 @@ async def _create(lab: Lab, wishes: Wishes, name: str, steps: Steps) -> Path:
         await together(lab.start(wishes.name, machine, name) for machine in machines)
         await lab.booted(first.name)
     with steps.step(f"{first.name}: cloudctl init"):
-        pool = f"{subnet[nodes.POOL[0]]}-{subnet[nodes.POOL[1]]}"
-        invitation = await _init(lab, wishes, first, pool)
+        cluster = {"name": wishes.name, "loadBalancerPool": f"{subnet[nodes.POOL[0]]}-{subnet[nodes.POOL[1]]}"}
+        if wishes.virtual_ip:
+            cluster["virtualIp"] = str(subnet[nodes.VIRTUAL_IP])
+        invitation = await _init(lab, wishes, first, cluster)
     if others:
         with steps.step(f"{len(others)} machines: cloudctl join"):
             await together(_join(lab, machine, invitation) for machine in others)
@@ -90,10 +93,10 @@ async def _create(lab: Lab, wishes: Wishes, name: str, steps: Steps) -> Path:
     return kubeconfigs.merge(text, wishes.name)
 
 
-async def _init(lab: Lab, wishes: Wishes, first: Node, pool: str) -> dict[str, str]:
+async def _init(lab: Lab, wishes: Wishes, first: Node, cluster: dict[str, str]) -> dict[str, str]:
     settings: dict[str, Any] = yaml.safe_load(wishes.settings) if wishes.settings else {}
     settings = {"schedulable": wishes.workers == 0, **settings}
-    settings["cluster"] = {"name": wishes.name, "loadBalancerPool": pool, **(settings.get("cluster") or {})}
+    settings["cluster"] = {**cluster, **(settings.get("cluster") or {})}
     await lab.run(first.name, "mkdir", "-p", "/etc/cloudlet")
     await lab.run(first.name, "tee", "/etc/cloudlet/init.yaml", stdin=yaml.safe_dump(settings).encode())
     words = ("cloudctl", "init", "--config", "/etc/cloudlet/init.yaml", "--output", "json")

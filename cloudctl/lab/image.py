@@ -25,12 +25,13 @@ from cloudctl.cluster.steps import Steps
 
 PACKAGES = (
     "systemd systemd-sysv dbus docker.io etcd-server etcd-client python3 python3-venv nftables iptables iproute2 haproxy "
-    "busybox-static conntrack e2fsprogs util-linux mount procps ca-certificates iputils-arping iputils-ping faketime"
+    "busybox-static conntrack e2fsprogs util-linux mount procps ca-certificates iputils-arping iputils-ping faketime keepalived"
 ).split()
 # What a node has no use for: documents, other languages, and the services that Debian starts with these packages.
 _LEFT_OUT = ("man", "doc", "locale", "info", "lintian")
 _MASKED = (
-    "etcd.service", "haproxy.service", "nftables.service", "getty.target", "apt-daily.timer", "apt-daily-upgrade.timer",
+    "etcd.service", "haproxy.service", "keepalived.service", "nftables.service", "getty.target", "apt-daily.timer",
+    "apt-daily-upgrade.timer",
     "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer", "dpkg-db-backup.timer", "systemd-udevd.service",
     "systemd-logind.service", "systemd-timesyncd.service", "systemd-network-generator.service", "sys-kernel-debug.mount",
     "sys-kernel-tracing.mount", "sys-kernel-config.mount", "dev-hugepages.mount", "modprobe@.service",
@@ -88,9 +89,10 @@ def code_archive(files: list[Path], site: str, root: Path = _ROOT) -> bytes:
         for path in files:
             tar.add(path, f"{site}/{path.relative_to(root)}", filter=_owned_by_root)
         # What pip needs to know in order to put another release in this one's place.
-        about = f"{site}/cloudlet-{CLOUDLET}.dist-info"
-        _text(tar, f"{about}/METADATA", f"Metadata-Version: 2.1\nName: cloudlet\nVersion: {CLOUDLET}\n", 0o644)
-        _text(tar, f"{about}/RECORD", "".join(f"{path.relative_to(root)},,\n" for path in files), 0o644)
+        about = f"cloudlet-{CLOUDLET}.dist-info"
+        names = [*(str(path.relative_to(root)) for path in files), f"{about}/METADATA", f"{about}/RECORD"]
+        _text(tar, f"{site}/{about}/METADATA", f"Metadata-Version: 2.1\nName: cloudlet\nVersion: {CLOUDLET}\n", 0o644)
+        _text(tar, f"{site}/{about}/RECORD", "".join(f"{name},,\n" for name in names), 0o644)
         for entry in metadata.distribution("cloudlet").entry_points:
             module, _, function = entry.value.partition(":")
             script = f"#!{PREFIX}/bin/python\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n"

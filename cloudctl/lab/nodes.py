@@ -16,6 +16,8 @@ from cloudctl.machine.settings import Role
 LABEL, ROLE_LABEL = "io.cloudlet.lab", "io.cloudlet.lab.role"
 _RANGE = ipaddress.IPv4Network("10.89.0.0/16")
 _FIRST = {Role.CONTROL_PLANE: 11, Role.WORKER: 51}
+VIRTUAL_IP = 10
+"""The last number of the virtual IP."""
 POOL = (200, 239)
 """The last numbers of the addresses that load balancers get."""
 MOST = {Role.CONTROL_PLANE: 9, Role.WORKER: 100}

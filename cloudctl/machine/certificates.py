@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 
 from client import kubeconfig
 from cloudctl.cluster import identities
@@ -75,11 +76,13 @@ def ensure(machine: Machine, servers: list[str]) -> list[str]:
     ensure_service_account_key(machine.pki)
     seconds, made = machine.settings.cluster.certificate_seconds, []
     for one in wanted(machine):
-        authority, path = authorities[one.authority], machine.pki / one.name
+        authority = authorities[one.authority]
         if isinstance(one.place, InKubeconfig):
-            new = identities.ensure_kubeconfig(machine.home / one.name, servers, authority, one.leaf, seconds)
+            path = machine.home / one.name
+            front = machine.virtual_server if path == machine.admin_kubeconfig else ""
+            new = identities.ensure_kubeconfig(path, servers, authority, one.leaf, seconds, front)
         else:
-            new = authority.ensure(path.name, one.leaf, seconds)
+            new = authority.ensure(Path(one.name).name, one.leaf, seconds)
         if new:
             made.append(one.name)
     return made

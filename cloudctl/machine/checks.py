@@ -18,6 +18,7 @@ async def check(machine: Machine, stages: Stages, ignore: str, server: str = "")
                 role=machine.settings.role, server=server, address=machine.settings.address, node_name=machine.name,
                 home=machine.home, etc=machine.etc, ignore=preflight.ignored(ignore), pod_network=cluster.pod_network,
                 service_network=cluster.service_network, dns_address=cluster.dns_address,
+                virtual_ip=cluster.virtual_ip or "",
             )  # fmt: skip
             findings = await preflight.run(request)
         except ValueError as error:

@@ -20,7 +20,8 @@ from cloudctl.machine import certificates, flags, members, node, staticpods
 from cloudctl.machine.certs import timer
 from cloudctl.machine.etcdctl import EtcdCtlError
 from cloudctl.machine.layout import Machine
-from cloudctl.machine.systemd import CONTROL_UNITS, Systemd
+from cloudctl.machine.systemd import CONTROL_UNITS, VIRTUAL_IP, Systemd
+from cloudctl.together import together
 
 _READY_SECONDS = 90.0
 
@@ -84,25 +85,46 @@ class ControlPlane:
     async def daemons(self) -> None:
         """Start what works on the API. From now on certificates renew themselves."""
         await self._systemd.enable_timer("certs", timer.override(self._machine.settings.cluster.certificate_seconds))
-        if not self._static:
-            await self._systemd.enable(CONTROL_UNITS)
-            await self._systemd.start("controllers", "scheduler", "cloud")
-            return
-        for daemon in ("controllers", "scheduler", "cloud"):
-            staticpods.write(self._machine, daemon, self._flags()[daemon])
+        await self._systemd.enable(self._units)
+        if self._static:
+            for daemon in ("controllers", "scheduler", "cloud"):
+                staticpods.write(self._machine, daemon, self._flags()[daemon])
+        await self._systemd.start(*self._units)
+
+    @property
+    def _units(self) -> tuple[str, ...]:
+        """The services that belong here."""
+        address = (VIRTUAL_IP,) if self._machine.settings.cluster.virtual_ip else ()
+        return address if self._static else (*CONTROL_UNITS, *address)
 
     async def restart(self) -> None:
-        """Start all but the store anew with the flags and programs of now."""
+        """Start all but the store anew with the flags and programs of now; the API server first."""
         for daemon, chosen in self._flags().items():
             flags.write(self._machine, daemon, chosen)
-            if self._static:
-                staticpods.write(self._machine, daemon, chosen)
         node.give_to_user(self._machine)
+        # First the virtual IP goes elsewhere, while the API server still answers.
+        await self._systemd.stop(VIRTUAL_IP)
         if self._static:
+            await self._replace("apiserver")
             await self._serving()
+            await together(self._replace(daemon) for daemon in ("controllers", "scheduler", "cloud"))
         else:
             await self._systemd.restart("apiserver")
             await self._systemd.restart("controllers", "scheduler", "cloud")
+        await self._systemd.enable(self._units)
+        await self._systemd.start(*self._units)
+
+    async def _replace(self, daemon: str) -> None:
+        """Have the kubelet start another container of a static pod; by its manifest if that has changed."""
+        before = await staticpods.containers(self._commands, self._machine, daemon)
+        if not staticpods.write(self._machine, daemon, self._flags()[daemon]) and before:
+            await self._commands.run("docker", "stop", *before, timeout=_READY_SECONDS)
+
+        async def replaced() -> bool:
+            now = await staticpods.containers(self._commands, self._machine, daemon)
+            return bool(now) and now.isdisjoint(before)
+
+        await _until(replaced, f"the kubelet has not started {daemon} anew: see `journalctl -u cloudlet-kubelet`")
 
     def _flags(self) -> dict[str, Flags]:
         return flags.control_plane(self._machine, [flags.client_url("127.0.0.1")])

@@ -59,6 +59,12 @@ class Machine(Cluster):
         return f"https://{self.settings.address}:{self.settings.cluster.port}"
 
     @property
+    def virtual_server(self) -> str:
+        """The API server behind the virtual IP, wherever that stands; empty without one."""
+        cluster = self.settings.cluster
+        return f"https://{cluster.virtual_ip}:{cluster.port}" if cluster.virtual_ip else ""
+
+    @property
     def api_address(self) -> str:
         """Where others find it."""
         return self.settings.address

@@ -80,14 +80,18 @@ async def start(machine: Machine, systemd: Systemd) -> None:
     await systemd.start("proxy")
 
 
-async def ready(client: ApiClient, name: str, because: Callable[[], str], seconds: float = _READY_SECONDS) -> Object:
-    """The Node once it is Ready. Raises ClusterError with what `because` finds out."""
+async def ready(
+    client: ApiClient, name: str, because: Callable[[], str], seconds: float = _READY_SECONDS, version: str = ""
+) -> Object:
+    """The Node once it is Ready, its kubelet of `version` if one is named. Raises ClusterError with what `because` finds out."""
     seen: dict[str, Object] = {}
 
     def judge(found: dict[str, Object]) -> Object | None:
         seen.update(found)
         node = found.get(name)
-        return node if node is not None and node_is_ready(node) else None
+        if node is None or not node_is_ready(node):
+            return None
+        return node if version in ("", node["status"]["nodeInfo"]["kubeletVersion"]) else None
 
     try:
         return await until(client, Scope.one(resources.NODES, name), judge, seconds)

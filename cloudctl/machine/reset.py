@@ -18,7 +18,7 @@ from cloudctl.machine import discovery, flags, members, node
 from cloudctl.machine.layout import ETC, HOME, Machine, program
 from cloudctl.machine.settings import MachineSettings
 from cloudctl.machine.snapshots import schedule
-from cloudctl.machine.systemd import CONTROL_UNITS, NODE_UNITS, UNITS, Systemd
+from cloudctl.machine.systemd import CONTROL_UNITS, NODE_UNITS, UNITS, VIRTUAL_IP, Systemd
 
 
 def there(home: Path = HOME, etc: Path = ETC, units: Path = UNITS) -> bool:
@@ -40,8 +40,8 @@ async def reset(steps: Steps, home: Path = HOME, etc: Path = ETC) -> None:
     with steps.step("daemons stopped"):
         await systemd.disable_timers()
         with contextlib.suppress(ClusterError):  # units that never were enabled
-            await systemd.disable((*NODE_UNITS, *CONTROL_UNITS))
-        await systemd.stop(*NODE_UNITS, *reversed(CONTROL_UNITS))
+            await systemd.disable((*NODE_UNITS, *CONTROL_UNITS, VIRTUAL_IP))
+        await systemd.stop(VIRTUAL_IP, *NODE_UNITS, *reversed(CONTROL_UNITS))
         await schedule.stop(schedule.SystemdTimers(commands), UNITS, etc)
     with steps.step("containers, disks, rules and addresses removed"):
         for complaint in await _clean(machine, commands):

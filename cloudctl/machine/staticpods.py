@@ -27,6 +27,8 @@ IMAGE = "cloudlet/host:1"
 _LINKS = ("bin", "sbin", "lib", "lib64")
 _FOLDERS = ("usr", "opt", "etc", "var", "tmp", "run", "proc", "sys", "dev", "root")
 _LOAD_SECONDS = 60.0
+_LABEL = "io.cloudlet."
+"""With which the kubelet's labels of containers begin."""
 # What needs root and the machine's devices: load balancers' addresses and processes.
 _PRIVILEGED = ("cloud",)
 
@@ -111,16 +113,24 @@ def _user() -> dict[str, int]:
     return {"runAsUser": found.pw_uid, "runAsGroup": found.pw_gid}
 
 
-def write(machine: Machine, daemon: str, flags: Flags) -> None:
-    """Have the manifest in the kubelet's folder; it starts the pod, anew if the manifest has changed."""
+async def containers(commands: Commands, machine: Machine, daemon: str) -> set[str]:
+    """Those of a daemon's pod that run. Raises CommandError."""
+    labels = {"pod.namespace": "kube-system", "pod.name": f"cloudlet-{daemon}-{machine.name}", "container.name": daemon}
+    filters = [f"--filter=label={_LABEL}{key}={value}" for key, value in labels.items()]
+    return set((await commands.run("docker", "ps", "--quiet", "--no-trunc", *filters)).split())
+
+
+def write(machine: Machine, daemon: str, flags: Flags) -> bool:
+    """Have the manifest in the kubelet's folder, which starts the pod; anew, and then this is True, if it was another."""
     folder = machine.kubelet_root / "manifests"
     folder.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(manifest(machine, daemon, flags), sort_keys=False)
     path = folder / f"{daemon}.yaml"
     if path.exists() and path.read_text() == text:
-        return
+        return False
     # Not in the folder itself, where the kubelet would read a half of it.
     with tempfile.NamedTemporaryFile("w", dir=machine.home, prefix=".manifest-", delete=False) as file:
         file.write(text)
     Path(file.name).chmod(0o600)
     Path(file.name).replace(path)
+    return True

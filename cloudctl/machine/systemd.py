@@ -14,6 +14,8 @@ SOURCE = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
 TARGET = "cloudlet.target"
 NODE_UNITS = ("kubelet", "proxy")
 CONTROL_UNITS = ("etcd", "apiserver", "controllers", "scheduler", "cloud")
+VIRTUAL_IP = "vip"
+"""Of control planes of a cluster that has a virtual IP, whether the others are services or static pods."""
 _START_SECONDS, _STOP_SECONDS, _CALL_SECONDS = 75.0, 60.0, 30.0
 _LOG_LINES = "6"
 

@@ -28,7 +28,8 @@ class Request:
     """The VM as it is going to be.
 
     `address` is empty for the one towards the default route, `node_name` for the host name, `server` (`HOST:PORT`) when there
-    is no cluster to join. `ignore` holds names of checks, or "all": their errors become warnings (see `table.ignored`).
+    is no cluster to join, `virtual_ip` when there is to be none. `ignore` holds names of checks, or "all": their errors become
+    warnings (see `table.ignored`).
     """
 
     role: Role = Role.CONTROL_PLANE
@@ -41,6 +42,7 @@ class Request:
     pod_network: str = POD_NETWORK
     service_network: str = SERVICE_NETWORK
     dns_address: str = DNS_ADDRESS
+    virtual_ip: str = ""
 
     @property
     def control_plane(self) -> bool:

@@ -14,6 +14,7 @@ from cloudctl.machine.preflight.checks import (
     resources,
     server,
     system,
+    virtual_ip,
 )
 from cloudctl.machine.preflight.finding import Check
 from cloudctl.machine.settings import Role
@@ -250,6 +251,12 @@ CHECKS: tuple[Check, ...] = (
         "other nodes would not find this one, or not after a reboot",
         "`--address ADDRESS`",
         network.address,
+    ),
+    Check(
+        "VirtualIp", "keepalived is there; the virtual IP is a free address of the machines' network (first control plane)",
+        "it would not follow a control plane that works, or lead to another machine",
+        "`--virtual-ip` with an address that nobody has and no DHCP server gives away",
+        virtual_ip.virtual_ip, roles=_CONTROL_PLANE,
     ),
     Check(
         "AddressRanges", "no network reached from here overlaps with the pods' or the Services' range",

@@ -1,28 +1,31 @@
 """Changing this machine to a release: programs beside the old ones, then its daemons one after another.
 
-Containers go on. The old programs stay in their folder, so that `cloudctl upgrade restart` from there goes back.
+Containers go on. The old programs stay in their folder, so that `cloudctl upgrade restart` from there goes back; those before
+them are removed. The link to `cloudctl` is moved last, so it tells whether an upgrade came to its end.
 """
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
 from api import resources
 from api.meta import labels
-from client.command import Commands
+from api.version import GIT_VERSION
+from client.command import CommandError, Commands
 from client.rest import ApiClient
+from cloudctl.cluster import addons
 from cloudctl.cluster.state import ClusterError
 from cloudctl.cluster.steps import Steps
-from cloudctl.machine import flags, node
+from cloudctl.machine import flags, node, objects
 from cloudctl.machine.controlplane import ControlPlane, mark
 from cloudctl.machine.layout import Machine, program
 from cloudctl.machine.stages import Stages
 from cloudctl.machine.systemd import Systemd
+from cloudctl.machine.upgrade import programs
 from cloudctl.machine.upgrade.release import Member, Release, Version, refusal
 
-_INSTALL_SECONDS, _RESTART_SECONDS = 300.0, 300.0
+_RESTART_SECONDS = 300.0
 _LINK = Path("/usr/local/bin/cloudctl")
 
 
@@ -40,36 +43,30 @@ def kubeconfig(machine: Machine) -> Path:
     return machine.admin_kubeconfig if machine.is_control_plane else machine.kubelet_kubeconfig
 
 
-async def upgrade(machine: Machine, release: Release, steps: Steps) -> None:
-    """Return when this machine's daemons serve with the new programs. Raises ClusterError."""
-    stages, commands = Stages("upgrade", steps), Commands()
+async def upgrade(machine: Machine, release: Release, steps: Steps) -> bool:
+    """Return when this machine's daemons serve with the new programs; False when they did before. Raises ClusterError."""
+    stages, commands, present = Stages("upgrade", steps), Commands(), Path(sys.prefix)
     with stages.stage("what may follow what", changes=False):
         async with ApiClient.from_kubeconfig(kubeconfig(machine), "cloudctl") as client:
             if why := refusal(await members(client), machine.name, release.version):
                 raise ClusterError(why)
+    if _linked(programs.folder(present, release)):
+        return False
     with stages.stage(f"programs of {release.version}", changes=False):
-        folder = await _install(release, commands)
+        folder = await programs.install(present, release, commands)
     with stages.stage(f"daemons of {release.version}"):
-        # By the new programs, because they know the flags of their daemons.
-        await commands.run(str(folder / "bin" / "cloudctl"), "upgrade", "restart", timeout=_RESTART_SECONDS)
+        await _restart(folder, commands)
+    programs.forget_others(folder, present)
+    return True
 
 
-async def _install(release: Release, commands: Commands) -> Path:
-    """A copy of the present programs with the wheel in the place of the old one; returns its folder."""
-    present, folder = Path(sys.prefix), Path(sys.prefix).parent / f"cloudlet-{release.version}"
-    if folder == present:
-        return folder
-    node.forget(folder)
+async def _restart(folder: Path, commands: Commands) -> None:
+    """Have the new programs do it, because they know the flags of their daemons. Raises ClusterError."""
     try:
-        shutil.copytree(present, folder, symlinks=True)
-        await commands.run(
-            str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-            f"--find-links={release.path.parent}", str(release.path), timeout=_INSTALL_SECONDS,
-        )  # fmt: skip
-    except BaseException:
-        node.forget(folder)
-        raise
-    return folder
+        await commands.run(str(folder / "bin" / "cloudctl"), "upgrade", "restart", timeout=_RESTART_SECONDS)
+    except CommandError as error:
+        # It has said its steps, and last what was wrong.
+        raise ClusterError(error.stderr.rpartition("error: ")[2] or str(error)) from error
 
 
 async def restart(machine: Machine, steps: Steps) -> None:
@@ -85,12 +82,18 @@ async def restart(machine: Machine, steps: Steps) -> None:
         for daemon, chosen in flags.node(machine).items():
             flags.write(machine, daemon, chosen)
         await systemd.restart("kubelet", "proxy")
-    _link(program("cloudctl"))
-    with stages.stage("node Ready"):
+    with stages.stage("node Ready" + (", add-ons" if machine.is_control_plane else "")):
         async with ApiClient.from_kubeconfig(kubeconfig(machine), "cloudctl") as client:
-            await node.ready(client, machine.name, lambda: "see `journalctl -u cloudlet-kubelet`")
+            await node.ready(client, machine.name, lambda: "see `journalctl -u cloudlet-kubelet`", version=GIT_VERSION)
             if machine.is_control_plane:
                 await mark(client, machine)
+                await addons.ensure(client, [*objects.manifests(machine.settings.cluster), *addons.manifests()])
+    _link(program("cloudctl"))
+
+
+def _linked(folder: Path) -> bool:
+    """Whether the last upgrade that came to its end was to these programs."""
+    return _LINK.resolve().is_relative_to(folder)
 
 
 def _link(target: Path) -> None:

@@ -7,6 +7,7 @@ minor of one another; a node never newer than the API servers, and at most three
 from __future__ import annotations
 
 import email.parser
+import hashlib
 import re
 import zipfile
 from dataclasses import dataclass
@@ -55,11 +56,14 @@ class Release:
 
     path: Path
     version: Version
+    digest: str
+    """Of the file's contents: two wheels may have the same version."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """What the file is. Raises ClusterError."""
         try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
             with zipfile.ZipFile(path) as wheel:
                 inside = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
                 about = email.parser.Parser().parsestr(wheel.read(inside).decode())
@@ -67,7 +71,7 @@ class Release:
             raise ClusterError(f"{path} is no wheel: {error or 'it has no metadata'}") from error
         if about["Name"] != "cloudlet":
             raise ClusterError(f"{path} is a wheel of {about['Name']}, not of cloudlet")
-        return cls(path.absolute(), Version.parse(about["Version"]))
+        return cls(path.absolute(), Version.parse(about["Version"]), digest)
 
 
 def refusal(members: list[Member], name: str, target: Version) -> str | None:

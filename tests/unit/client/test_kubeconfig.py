@@ -21,6 +21,14 @@ def test_what_is_written_reads_back_and_is_private(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_server_in_front_of_the_others_is_for_clients_that_know_one_alone(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    for servers in (["https://a:1"], ["https://a:1", "https://b:2"]):
+        kubeconfig.write(path, "c", servers, b"CA", user="admin", token="t", front="https://vip:1")
+        assert kubeconfig.load(path).servers == servers
+        assert kubeconfig.read(path)["clusters"][0]["cluster"]["server"] == "https://vip:1"
+
+
 def test_files_are_found_relative_to_the_kubeconfig(tmp_path: Path) -> None:
     (tmp_path / "ca.crt").write_bytes(b"CA")
     (tmp_path / "token").write_text("secret\n")

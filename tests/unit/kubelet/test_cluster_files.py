@@ -52,6 +52,21 @@ def test_the_first_server_stays_first_as_long_as_it_is_one(
     assert following(kubeconfig.read(path), *told) == kubeconfig.read(path)
 
 
+@pytest.mark.parametrize(
+    ("now", "told", "then"), [([A], (A, B), [A, B]), ([B, A], (A, B, C), [B, A, C]), ([A, B], (B,), [B])]
+)
+def test_a_virtual_ip_stays_in_front_of_the_servers(
+    tmp_path: Path, now: list[str], told: tuple[str, ...], then: list[str]
+) -> None:
+    path = tmp_path / "k"
+    kubeconfig.write(path, "lab", now, OLD, user="u", token="t", front="https://vip:1")
+    found = following(kubeconfig.read(path), *told)
+    assert found["clusters"][0]["cluster"]["server"] == "https://vip:1"
+    kubeconfig.save(path, found)
+    assert kubeconfig.load(path).servers == then
+    assert following(found, *told) == found
+
+
 def test_what_others_put_into_a_kubeconfig_stays(tmp_path: Path) -> None:
     config = kubeconfig.read(write(tmp_path / "k", [A, B]))
     config["preferences"] = {"colors": True}

@@ -1,0 +1,56 @@
+"""The programs of a release on this machine: a folder of their own beside the present ones.
+
+A folder is named by its wheel's version and contents, and is complete once its mark is there. From then on nothing in it is
+changed, because daemons may run from it; one that was interrupted is made anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+from client.command import Commands
+from cloudctl.machine import node
+from cloudctl.machine.upgrade.release import Release
+
+_PREFIX, _MARK = "cloudlet-", ".complete"
+_INSTALL_SECONDS = 300.0
+
+
+def folder(present: Path, release: Release) -> Path:
+    """Where a release belongs, beside the present programs. Pure."""
+    return present.parent / f"{_PREFIX}{release.version}-{release.digest[:8]}"
+
+
+async def install(present: Path, release: Release, commands: Commands) -> Path:
+    """Have a copy of the present programs with the wheel in the place of the old one; returns its folder. Raises CommandError.
+
+    What the release needs beyond the present libraries is taken from the wheel's folder, or fetched.
+    """
+    wanted = folder(present, release)
+    if (wanted / _MARK).exists():
+        return wanted
+    await asyncio.to_thread(_copy, present, wanted)
+    await commands.run(
+        str(wanted / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        "--force-reinstall", "--no-deps", str(release.path), timeout=_INSTALL_SECONDS,
+    )  # fmt: skip
+    await commands.run(
+        str(wanted / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        f"--find-links={release.path.parent}", str(release.path), timeout=_INSTALL_SECONDS,
+    )  # fmt: skip
+    (wanted / _MARK).touch()
+    return wanted
+
+
+def _copy(present: Path, wanted: Path) -> None:
+    node.forget(wanted)
+    shutil.copytree(present, wanted, symlinks=True, ignore=shutil.ignore_patterns(_MARK))
+
+
+def forget_others(*kept: Path) -> None:
+    """Remove what earlier upgrades have left, but for these folders."""
+    for old in kept[0].parent.glob(f"{_PREFIX}*"):
+        if (old / _MARK).exists() and old not in kept:
+            node.forget(old)
