@@ -25,7 +25,7 @@ from tests.lab.machines import DockerMachine, Machine
 INVENTORY, EXISTING = "CLOUDLET_LAB_INVENTORY", "CLOUDLET_LAB"
 """A file of machines; or the name of a cluster that `cloudctl create cluster` made. Without both one is made."""
 CONTROL_PLANES, WORKERS = 3, 2
-_NAME = "faults"
+_NAME = "lab"
 _SETTINGS = "cluster: {nodeMonitorGracePeriod: 6}"
 """Nodes are missed after six seconds, so that it can be measured how soon the pods of a dead one run elsewhere."""
 _CREATE_SECONDS = 900.0  # the node image may have to be made
