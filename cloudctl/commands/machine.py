@@ -90,10 +90,9 @@ def init_command(
     steps = Steps()
     made = run(_init(config, {
         **_machine_data(node_name, address, labels),
-        **({"controlPlane": control_plane} if control_plane else {}),
         **({"schedulable": True} if schedulable else {}),
         "cluster": {key: value for key, value in (
-            ("name", cluster_name), ("podNetwork", pod_network), ("serviceNetwork", service_network),
+            ("controlPlane", control_plane), ("name", cluster_name), ("podNetwork", pod_network), ("serviceNetwork", service_network),
             ("loadBalancerPool", load_balancers), ("virtualIp", virtual_ip),
         ) if value},
     }, ignore, steps))  # fmt: skip

@@ -31,7 +31,7 @@ class ControlPlane:
 
     def __init__(self, machine: Machine, systemd: Systemd, commands: Commands) -> None:
         self._machine, self._systemd, self._commands = machine, systemd, commands
-        self._static = machine.settings.control_plane == "static-pods"
+        self._static = machine.settings.cluster.control_plane == "static-pods"
 
     def identity(self, known: list[str]) -> list[str]:
         """Have certificates and kubeconfigs; `known` are the API servers that others found. Returns what was made anew."""

@@ -50,7 +50,9 @@ def control_plane(machine: Machine, etcd_servers: list[str]) -> dict[str, Flags]
     seconds = cluster.certificate_seconds
     lifetime = (f"--cluster-signing-duration={seconds}",) if seconds else ()
     grace = cluster.node_monitor_grace_period
-    patience = (f"--node-monitor-grace-period={grace:g}", f"--node-monitor-period={min(5, grace / 8):g}") if grace else ()
+    patience = (
+        (f"--node-monitor-grace-period={grace:g}", f"--node-monitor-period={min(5, grace / 8):g}") if grace else ()
+    )
     pool = cluster.load_balancer_pool
     announced = (f"--load-balancer-interface={machine.settings.interface}",) if pool else ()
     return {

@@ -57,6 +57,8 @@ class ClusterSettings(_Strict):
 
     name: str = "cloudlet"
     port: int = 6443
+    control_plane: Literal["services", "static-pods"] = "services"
+    """Whether systemd runs the control planes' daemons, or their kubelets do."""
     pod_network: Network = POD_NETWORK
     service_network: Network = SERVICE_NETWORK
     dns_address: Address = DNS_ADDRESS
@@ -91,7 +93,6 @@ class MachineSettings(_Strict):
     interface: str = ""
     """The device that carries the address; load balancers' addresses are put on it."""
     role: Role = Role.CONTROL_PLANE
-    control_plane: Literal["services", "static-pods"] = "services"
     schedulable: bool = False
     """Whether ordinary pods may run on a control plane, too."""
     node_labels: dict[str, str] = {}
