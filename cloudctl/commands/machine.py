@@ -92,8 +92,8 @@ def init_command(
         **_machine_data(node_name, address, labels),
         **({"schedulable": True} if schedulable else {}),
         "cluster": {key: value for key, value in (
-            ("controlPlane", control_plane), ("name", cluster_name), ("podNetwork", pod_network), ("serviceNetwork", service_network),
-            ("loadBalancerPool", load_balancers), ("virtualIp", virtual_ip),
+            ("name", cluster_name), ("controlPlane", control_plane), ("podNetwork", pod_network),
+            ("serviceNetwork", service_network), ("loadBalancerPool", load_balancers), ("virtualIp", virtual_ip),
         ) if value},
     }, ignore, steps))  # fmt: skip
     if output == "json":

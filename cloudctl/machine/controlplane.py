@@ -64,8 +64,9 @@ class ControlPlane:
         store = members.etcd(self._machine, [self._machine.settings.address], self._commands)
 
         async def answers() -> bool:
+            # Not `members`: a learner answers hardly anything else.
             try:
-                return bool(await store.members())
+                return bool(await store.status())
             except EtcdCtlError:
                 return False
 
