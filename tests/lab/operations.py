@@ -36,10 +36,16 @@ class Write:
     outcome: Outcome
     revision: int = 0
     """What the acknowledgement said; 0 without one."""
+    error: str = ""
+    """What was said instead of an acknowledgement."""
 
     def __str__(self) -> str:
-        done = {"ok": f"acknowledged as revision {self.revision}", "failed": "refused", "unknown": "not answered"}
-        return f"{self.client}'s write of {self.key}={self.value} ({self.begin:.3f}-{self.end:.3f} s, {done[self.outcome]})"
+        done = {"ok": f"acknowledged as revision {self.revision}", "failed": "refused", "unknown": "not known"}
+        why = f": {self.error}" if self.error else ""
+        return (
+            f"{self.client}'s write of {self.key}={self.value} over revision {self.guard} "
+            f"({self.begin:.3f}-{self.end:.3f} s, {done[self.outcome]}{why})"
+        )
 
 
 @dataclass(frozen=True, slots=True)

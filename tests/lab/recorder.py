@@ -66,7 +66,7 @@ class Collection:
             "metadata": {"name": key, "namespace": self._namespace, "labels": labels},
             "data": {"value": value},
         }
-        begin, outcome, revision = self.clock.now(), _unknown(), 0
+        begin, outcome, revision, said = self.clock.now(), _unknown(), 0, ""
         try:
             async with asyncio.timeout(_OPERATION_SECONDS):
                 if guard:
@@ -76,13 +76,13 @@ class Collection:
                     answer = await self._client.create(resources.CONFIGMAPS, body, self._namespace)
             outcome, revision = "ok", int(meta.resource_version(answer))
             self._progress.set()
-        except _REFUSED:
-            outcome = "failed"
-        except (ApiError, TimeoutError):
-            pass
+        except ApiError as error:
+            outcome, said = "failed" if isinstance(error, _REFUSED) else "unknown", str(error)
+        except TimeoutError:
+            said = f"no answer within {_OPERATION_SECONDS:g} s"
         finally:  # also when we are cancelled: the write may be under way
             end = self.clock.now()
-            self.history.writes.append(Write(self.name, key, value, guard, begin, end, outcome, revision))
+            self.history.writes.append(Write(self.name, key, value, guard, begin, end, outcome, revision, said))
         return revision
 
     async def get(self, key: str) -> Version | None:

@@ -221,7 +221,8 @@ def test_a_violation_names_the_operations() -> None:
     history.final = read(10, TWO)
     lost = next(violation for violation in check(history) if violation.promise == "lost")
     assert str(lost) == (
-        "lost: w's write of a=v3 (4.000-5.000 s, acknowledged as revision 13), but at the end a is v2 of revision 12"
+        "lost: w's write of a=v3 over revision 12 (4.000-5.000 s, acknowledged as revision 13), "
+        "but at the end a is v2 of revision 12"
     )
 
 
