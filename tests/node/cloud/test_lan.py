@@ -42,12 +42,12 @@ TIMING = (f"--leader-elect-lease-duration={LEASE_SECONDS}s", "--leader-elect-ren
 class Machine:
     """A network namespace on the lab's bridge with a `cloudlet-cloud` of its own."""
 
-    def __init__(self, lab: Lab, cluster: Cluster, number: int) -> None:
+    def __init__(self, cluster: Cluster, number: int, stack: contextlib.ExitStack) -> None:
         self.cluster, self.number = cluster, number
-        self.address, self.ns = f"10.98.0.{20 + number}", f"lan{uuid.uuid4().hex[:6]}"
         self.state, self.log = cluster.folder / f"cloud-{number}", cluster.folder / f"cloud-{number}.log"
         self.process: subprocess.Popen[bytes] | None = None
-        plug(lab, self.ns, f"m{number}", self.address)
+        self.ns = namespace(f"m{number}", f"10.98.0.{20 + number}", stack)
+        stack.callback(self.close)
 
     @property
     def prefix(self) -> tuple[str, ...]:
@@ -91,7 +91,6 @@ class Machine:
     def close(self) -> None:
         self.end(signal.SIGKILL)
         subprocess.run(self.argv(), check=True, timeout=60, cwd=ROOT)
-        sh("ip", "netns", "del", self.ns)
 
 
 def _words(pid: int) -> bytes:
@@ -101,9 +100,11 @@ def _words(pid: int) -> bytes:
         return b""
 
 
-def plug(lab: Lab, ns: str, device: str, address: str) -> None:
-    """A namespace with a cable to the lab's bridge."""
+def namespace(device: str, address: str, stack: contextlib.ExitStack) -> str:
+    """A new one with a cable to the lab's bridge; its name."""
+    ns = f"lan{uuid.uuid4().hex[:6]}"
     sh("ip", "netns", "add", ns)
+    stack.callback(sh, "ip", "netns", "del", ns)
     sh("ip", "link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", ns)
     sh("ip", "link", "set", device, "master", "cloudlet0", "up")
     for words in (
@@ -112,15 +113,15 @@ def plug(lab: Lab, ns: str, device: str, address: str) -> None:
         ("link", "set", "eth0", "up"),
     ):
         sh("ip", "netns", "exec", ns, "ip", *words)
+    return ns
 
 
 class Lan:
     """The cluster, two machines and a client on one link."""
 
-    def __init__(self, lab: Lab, api: Api, cluster: Cluster) -> None:
-        self.lab, self.api, self.client = lab, api, f"lan{uuid.uuid4().hex[:6]}"
-        plug(lab, self.client, "client", CLIENT)
-        self.machines = [Machine(lab, cluster, number) for number in (1, 2)]
+    def __init__(self, cluster: Cluster, stack: contextlib.ExitStack) -> None:
+        self.client = namespace("client", CLIENT, stack)
+        self.machines = [Machine(cluster, number, stack) for number in (1, 2)]
 
     def ask(self) -> str:
         """What a client on the LAN gets from the load balancer."""
@@ -144,11 +145,6 @@ class Lan:
         until(lambda: self.ask().startswith("host "), LEASE_SECONDS + 15)
         return time.monotonic() - began
 
-    def close(self) -> None:
-        for machine in self.machines:
-            machine.close()
-        sh("ip", "netns", "del", self.client)
-
 
 @pytest.fixture(scope="module")
 def lan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
@@ -168,8 +164,7 @@ def lan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
         api.ask("PATCH", "/api/v1/nodes/n1/status", {"status": status}, headers=MERGE)
         body: Object = {"metadata": {"name": "web"}, "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}}
         lab.serve(lab.HOST, api.post(f"{DEFAULT}/services", body)["spec"]["ports"][0]["nodePort"])
-        lan = Lan(lab, api, cluster)
-        stack.callback(lan.close)
+        lan = Lan(cluster, stack)
         for machine in lan.machines:
             machine.start()
         yield lan
