@@ -9,10 +9,10 @@ import ipaddress
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from cloudctl.cluster.flags import Networks
@@ -43,9 +43,28 @@ def _network(text: str) -> str:
     return str(ipaddress.IPv4Network(text))
 
 
+def _ends(pool: str) -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:
+    """The first and the last address of a range `A-B` or of a CIDR."""
+    first, dash, last = pool.partition("-")
+    if not dash:
+        network = ipaddress.IPv4Network(pool)
+        return network[0], network[-1]
+    ends = ipaddress.IPv4Address(first.strip()), ipaddress.IPv4Address(last.strip())
+    if ends[0] > ends[1]:
+        raise ValueError(f"{pool!r} ends before it begins")
+    return ends
+
+
+def _pool(text: str) -> str:
+    if text:
+        _ends(text)
+    return text
+
+
 NodeName = Annotated[str, AfterValidator(_node_name)]
 Address = Annotated[str, AfterValidator(_address)]
 Network = Annotated[str, AfterValidator(_network)]
+Pool = Annotated[str, AfterValidator(_pool)]
 
 
 class _Strict(BaseModel):
@@ -63,7 +82,7 @@ class ClusterSettings(_Strict):
     service_network: Network = SERVICE_NETWORK
     dns_address: Address = DNS_ADDRESS
     dns_domain: str = DNS_DOMAIN
-    load_balancer_pool: str = ""
+    load_balancer_pool: Pool = ""
     """Addresses of the machines' network for Services of type LoadBalancer: a range `A-B` or a CIDR; empty for none."""
     virtual_ip: Address | None = None
     """An address that always stands on a control plane that works; None for the list of servers alone."""
@@ -71,6 +90,15 @@ class ClusterSettings(_Strict):
     """How long certificates live, in seconds; None for a year. Short ones are for tests of their rotation."""
     node_monitor_grace_period: float | None = None
     """Seconds without a heartbeat after which a node counts as lost; None for Kubernetes' 40."""
+
+    @model_validator(mode="after")
+    def _one_owner(self) -> Self:
+        """Load balancers would be given the virtual IP."""
+        if self.virtual_ip and self.load_balancer_pool:
+            first, last = _ends(self.load_balancer_pool)
+            if first <= ipaddress.IPv4Address(self.virtual_ip) <= last:
+                raise ValueError(f"virtualIp {self.virtual_ip} must not be one of the loadBalancerPool's")
+        return self
 
     @property
     def networks(self) -> Networks:

@@ -10,12 +10,12 @@ import re
 import sys
 from pathlib import Path
 
-from cloudctl.machine.systemd import CONTROL_UNITS, NODE_UNITS, service
+from cloudctl.machine.systemd import CONTROL_UNITS, NODE_UNITS, VIRTUAL_IP, service
 from tests.lab.machines import Machine
 from tests.lab.provision import provided
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "units.md"
-DAEMONS = (*CONTROL_UNITS, *NODE_UNITS)
+DAEMONS = (*CONTROL_UNITS, VIRTUAL_IP, *NODE_UNITS)
 _OVERALL = re.compile(r"Overall exposure level for (\S+): ([\d.]+) (\w+)")
 _ROW = re.compile(r"^\| `(\S+)` \| ([\d.]+) \|", re.MULTILINE)
 # What differs from run to run and tells nothing: tips, the journal's last lines, the control group's processes.

@@ -114,7 +114,7 @@ def created(name: str, control_planes: int, workers: int, settings: str = "") ->
             line = (sys.executable, "-m", "cloudctl", *words)
             subprocess.run(line, env=environment, check=True, timeout=seconds, stdout=sys.stderr)
 
-        size = (f"--control-planes={control_planes}", f"--nodes={workers}", f"--config={config}")
+        size = (f"--control-planes={control_planes}", f"--nodes={workers}", f"--config={config}", "--virtual-ip")
         cloudctl("create", "cluster", f"--name={name}", *size, seconds=_CREATE_SECONDS)
         try:
             cloudctl("load", f"--name={name}", images.BUSYBOX, seconds=_LOAD_SECONDS)

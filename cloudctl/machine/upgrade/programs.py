@@ -7,6 +7,7 @@ changed, because daemons may run from it; one that was interrupted is made anew.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 
@@ -31,15 +32,18 @@ async def install(present: Path, release: Release, commands: Commands) -> Path:
     wanted = folder(present, release)
     if (wanted / _MARK).exists():
         return wanted
-    await asyncio.to_thread(_copy, present, wanted)
-    await commands.run(
-        str(wanted / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-        "--force-reinstall", "--no-deps", str(release.path), timeout=_INSTALL_SECONDS,
-    )  # fmt: skip
-    await commands.run(
-        str(wanted / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-        f"--find-links={release.path.parent}", str(release.path), timeout=_INSTALL_SECONDS,
-    )  # fmt: skip
+    try:
+        await asyncio.to_thread(_copy, present, wanted)
+        # The wheel whatever its version is, then what it needs: a library that is there and good enough is left alone.
+        for flags in (("--no-deps", "--force-reinstall"), (f"--find-links={release.path.parent}",)):
+            await commands.run(
+                str(wanted / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                *flags, str(release.path), timeout=_INSTALL_SECONDS,
+            )  # fmt: skip
+    except BaseException:
+        node.forget(wanted)
+        raise
+    await asyncio.to_thread(os.sync)  # so that no power failure leaves the mark and not what it stands for
     (wanted / _MARK).touch()
     return wanted
 

@@ -32,6 +32,18 @@ def test_an_unknown_key_of_the_cluster_is_named_by_its_path() -> None:
         ({"nodeName": "a", "address": "192.0.2.777"}, "address: "),
         ({"nodeName": "a", "address": "192.0.2.7", "role": "queen"}, "role: "),
         ({"nodeName": "a", "address": "192.0.2.7", "cluster": {"podNetwork": "10.1.2.3/16"}}, "cluster.podNetwork: "),
+        (
+            {"nodeName": "a", "address": "192.0.2.7", "cluster": {"loadBalancerPool": "192.0.2.9-192.0.2.8"}},
+            "cluster.loadBalancerPool: '192.0.2.9-192.0.2.8' ends before it begins",
+        ),
+        (
+            {
+                "nodeName": "a",
+                "address": "192.0.2.7",
+                "cluster": {"virtualIp": "192.0.2.9", "loadBalancerPool": "192.0.2.8-192.0.2.20"},
+            },
+            "cluster: virtualIp 192.0.2.9 must not be one of the loadBalancerPool's",
+        ),
     ],
 )
 def test_a_bad_value_is_named_by_its_field(data: dict[str, object], complaint: str) -> None:
