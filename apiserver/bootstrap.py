@@ -7,7 +7,9 @@ Each step may be run again and by several servers at once: it creates what is mi
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from api import errors, timestamp
@@ -27,9 +29,12 @@ from apiserver.admission.priority import SYSTEM_CLASSES
 from apiserver.auth import grants
 from apiserver.auth.policy import AUTOUPDATE
 from apiserver.auth.rules import Rule, uncovered
+from client.backoff import Backoff
 
 if TYPE_CHECKING:
     from apiserver.core import Core
+
+log = logging.getLogger("apiserver.bootstrap")
 
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
 PARALLEL = 16
@@ -106,15 +111,33 @@ async def service_cidr(core: Core) -> None:
 
 
 async def authentication_config(core: Core) -> None:
-    """Publish the client CA for servers that extend the API (kube-system/extension-apiserver-authentication)."""
+    """Publish the client CA for servers that extend the API, now and whenever its file has changed.
+
+    It stands in kube-system/extension-apiserver-authentication.
+    """
     path = core.options.client_ca_file
-    if path is None:
-        return
-    data = {"client-ca-file": path.read_text()}
+    if path is not None:
+        await _publish_ca(core, path)
+        core.files.add((path,), lambda: core.spawn(_insist(lambda: _publish_ca(core, path))))
+
+
+async def _publish_ca(core: Core, path: Path) -> None:
+    data = {"client-ca-file": await asyncio.to_thread(path.read_text)}
     meta = {"name": "extension-apiserver-authentication", "namespace": "kube-system"}
     created = await ensure(core, CONFIGMAPS, {"metadata": meta, "data": data})
     if not created:
         await _merge_data(core, meta["namespace"], meta["name"], data)
+
+
+async def _insist(step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    pauses = Backoff(1.0)
+    while True:
+        try:
+            await step()
+            return
+        except errors.ApiError as error:
+            log.warning("cannot publish the client CA yet: %s", error)
+        await asyncio.sleep(pauses.next())
 
 
 async def _merge_data(core: Core, namespace: str, name: str, data: dict[str, str]) -> None:

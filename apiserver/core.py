@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from cryptography import x509
 
 from api import errors, resources, timestamp
 from api.types import Object, Resource
@@ -22,6 +23,7 @@ from apiserver.feed import Feed
 from apiserver.options import Options
 from apiserver.plugins import AdmissionRequest, Plugins
 from apiserver.store import Remove, Store
+from client.files import FileWatch, read_pair
 
 log = logging.getLogger("apiserver.core")
 
@@ -32,10 +34,6 @@ _ETCD_SECONDS = 60.0
 def key_of(resource: Resource, namespace: str, name: str) -> str:
     """An object's key within its resource."""
     return f"{namespace}/{name}" if resource.namespaced else name
-
-
-def _bytes(path: Path | None) -> bytes | None:
-    return path.read_bytes() if path else None
 
 
 class CacheLookup:
@@ -69,23 +67,34 @@ class Core:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.etcd = Etcd(
-            options.etcd_servers,
-            _bytes(options.etcd_cafile),
-            _bytes(options.etcd_certfile),
-            _bytes(options.etcd_keyfile),
-        )
+        self.files = FileWatch()
+        self.etcd = Etcd(options.etcd_servers)
+        if options.etcd_cafile or options.etcd_certfile:
+            self.files.add((options.etcd_cafile, options.etcd_certfile, options.etcd_keyfile), self._renew_etcd)
         self.feed = Feed(self.etcd, options.etcd_prefix)
         self.store = Store(self.etcd, self.feed, options.event_ttl)
         self.lookup = CacheLookup(self)
         self.plugins: Plugins
         self.stopping = asyncio.Event()
+        """Set when the server has been told to stop."""
+        self.ending = False
+        """Whether watches end: the server has stopped to listen."""
         self.ready = False
         self._caches: dict[tuple[str, str, str], Cache] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         for resource in resources.ALL:
             if "get" in resource.verbs:
                 self.serve(resource)
+
+    def _renew_etcd(self) -> None:
+        options = self.options
+        ca = options.etcd_cafile.read_bytes() if options.etcd_cafile else None
+        if ca:
+            x509.load_pem_x509_certificates(ca)
+        cert, key = None, None
+        if options.etcd_certfile and options.etcd_keyfile:
+            cert, key = read_pair(options.etcd_certfile, options.etcd_keyfile)
+        self.etcd.renew(ca, cert, key)
 
     def serve(self, resource: Resource) -> Cache:
         """Keep a cache for a resource."""
@@ -119,6 +128,7 @@ class Core:
     async def stop(self) -> None:
         """End what runs in the background and close etcd's connections."""
         self.stopping.set()
+        self.files.close()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -59,17 +59,11 @@ def prefix_end(prefix: bytes) -> bytes:
     return prefix[:-1] + bytes((prefix[-1] + 1,))
 
 
-def _credentials(ca: bytes | None, cert: bytes | None, key: bytes | None) -> grpc.ChannelCredentials | None:
-    return grpc.ssl_channel_credentials(ca, key, cert) if ca or cert else None
-
-
 class Etcd:
     """A client of one etcd cluster. Make it inside a running event loop; `await close()` when done."""
 
-    def __init__(
-        self, servers: str, ca: bytes | None = None, cert: bytes | None = None, key: bytes | None = None
-    ) -> None:
-        self.members = Members(servers, _credentials(ca, cert, key))
+    def __init__(self, servers: str) -> None:
+        self.members = Members(servers)
         self.seen = 0
         """The highest revision of the store that an answer told."""
         self._fence = 0
@@ -77,7 +71,7 @@ class Etcd:
 
     def renew(self, ca: bytes | None, cert: bytes | None, key: bytes | None) -> None:
         """Use another CA and client certificate from now on."""
-        self.members.replace(_credentials(ca, cert, key))
+        self.members.replace(grpc.ssl_channel_credentials(ca, key, cert) if ca or cert else None)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -178,10 +178,14 @@ class KubernetesService:
         await self._core.update(resource, NAMESPACE, name, lambda current: {**current, **content})
 
     async def run(self) -> None:
-        """Renew and reconcile until cancelled; then take this server out at once."""
+        """Renew and reconcile until the server is told to stop; then take it out at once."""
+        stopping = self._core.stopping
         try:
-            while True:
-                await asyncio.sleep(RENEW * random.uniform(0.8, 1.2))  # noqa: S311 jitter
+            while not stopping.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(RENEW * random.uniform(0.8, 1.2)):  # noqa: S311 jitter
+                        await stopping.wait()
+                        break
                 try:
                     await self._renew()
                     await self._service()

@@ -121,7 +121,7 @@ class Member:
 class Members:
     """See the module. Make it inside a running event loop; `await close()` when done."""
 
-    def __init__(self, servers: str, credentials: grpc.ChannelCredentials | None) -> None:
+    def __init__(self, servers: str, credentials: grpc.ChannelCredentials | None = None) -> None:
         self._urls = [url for url in servers.split(",") if url.strip()]
         self._all = [Member(url, credentials) for url in self._urls]
         self._at = 0

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,8 @@ class Options:
     tls_cert_file: Path | None = None
     tls_private_key_file: Path | None = None
     client_ca_file: Path | None = None
-    service_account_key_file: Path | None = None
+    service_account_key_file: tuple[Path, ...] = ()
+    """May be given several times; a file may hold several keys."""
     service_account_signing_key_file: Path | None = None
     service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
     api_audiences: str = ""
@@ -41,7 +46,17 @@ class Options:
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200
     min_request_timeout: int = 1800
+    shutdown_delay_duration: float = 0.0
+    """Seconds that the server goes on after it has been told to stop, not ready any more; on the command line as "5s"."""
     log_level: str = "info"
+
+
+def seconds(text: str) -> float:
+    """A duration as Kubernetes writes it ("1m30s"), in seconds. Raises ValueError."""
+    parts = re.findall(r"([0-9.]+)(ms|h|m|s)", text)
+    if text != "0" and (not parts or "".join(number + unit for number, unit in parts) != text):
+        raise ValueError(f"{text!r} is no duration such as 5s or 1m30s")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def parse(arguments: list[str] | None = None) -> Options:
@@ -53,6 +68,11 @@ def parse(arguments: list[str] | None = None) -> Options:
         if kind == "bool":
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=option.default)
             continue
-        convert = int if kind == "int" else Path if kind.startswith("Path") else str
+        if kind.startswith("tuple"):
+            parser.add_argument(flag, type=Path, action="append", default=[])
+            continue
+        convert = seconds if kind == "float" else int if kind == "int" else Path if kind.startswith("Path") else str
         parser.add_argument(flag, type=convert, default=option.default)
-    return Options(**vars(parser.parse_args(arguments)))
+    found: dict[str, Any] = vars(parser.parse_args(arguments))
+    found["service_account_key_file"] = tuple(found["service_account_key_file"])
+    return Options(**found)

@@ -15,8 +15,6 @@ from apiserver.auth.attributes import Authorizer
 from apiserver.auth.authenticator import Authenticator
 from apiserver.auth.bootstrap_tokens import BootstrapTokens
 from apiserver.auth.impersonation import impersonated
-from apiserver.auth.jwt_tokens import TokenIssuer, TokenVerifier
-from apiserver.auth.keys import VerifyKey, load_public_keys, load_signing_key
 from apiserver.auth.node import NodeAuthorizer, NodeGraph
 from apiserver.auth.rbac import RbacAuthorizer, RbacIndex
 from apiserver.auth.token_file import TokenFile
@@ -27,10 +25,11 @@ from apiserver.kubernetes_service import KubernetesService
 from apiserver.options import Options
 from apiserver.plugins import Hook, Plugins
 from apiserver.request import Reply, Request
-from apiserver.reviews import Reviews, discovery
+from apiserver.reviews import Reviews
 from apiserver.subresources import table
 from apiserver.subresources.kubelets import Kubelets
 from apiserver.subresources.tokens import TokenRequests
+from apiserver.token_keys import TokenKeys
 
 
 class Callers:
@@ -54,20 +53,15 @@ def audiences(options: Options) -> tuple[str, ...]:
     )
 
 
-def verify_keys(options: Options) -> list[VerifyKey]:
-    """Return the keys that ServiceAccount tokens are verified with."""
-    path = options.service_account_key_file or options.service_account_signing_key_file
-    return load_public_keys([path]) if path else []
-
-
-def authenticator(core: Core, keys: list[VerifyKey]) -> Authenticator:
+def authenticator(core: Core, keys: TokenKeys) -> Authenticator:
     """Build authentication from the options."""
     options = core.options
-    verifier = TokenVerifier([options.service_account_issuer], keys, audiences(options), core.lookup) if keys else None
     static = TokenFile.load(options.token_auth_file) if options.token_auth_file else None
-    return Authenticator(
-        tokens=verifier, bootstrap=BootstrapTokens(core.lookup), static=static, anonymous=options.anonymous_auth
+    made = Authenticator(
+        tokens=keys.verifier, bootstrap=BootstrapTokens(core.lookup), static=static, anonymous=options.anonymous_auth
     )
+    keys.changed = made.forget
+    return made
 
 
 def rbac_index(core: Core) -> RbacIndex:
@@ -138,13 +132,8 @@ def allocation(core: Core) -> tuple[ServiceAllocator, Hook]:
     return allocator, start
 
 
-def issuer_paths(
-    options: Options, keys: list[VerifyKey]
-) -> dict[str, Callable[[Core, Request], Awaitable[Reply | None]]]:
+def issuer_paths(documents: dict[str, bytes]) -> dict[str, Callable[[Core, Request], Awaitable[Reply | None]]]:
     """Return the handlers of the issuer's discovery documents."""
-    if not keys:
-        return {}
-    documents = discovery(options.service_account_issuer, keys)
 
     def serving(path: str) -> Callable[[Core, Request], Awaitable[Reply | None]]:
         kind = "application/jwk-set+json" if path.endswith("jwks") else "application/json"
@@ -160,15 +149,14 @@ def issuer_paths(
 def plugins(core: Core) -> Plugins:
     """Build the links of the chain."""
     options = core.options
-    keys = verify_keys(options)
+    keys = TokenKeys(options, audiences(options), core.lookup)
     callers = authenticator(core, keys)
     index = rbac_index(core)
     authority = authorizer(core, index)
     allocator, repair = allocation(core)
     accounts = AccountWaiter(core)
     core.on_change(SERVICEACCOUNTS, accounts.observe)
-    signing = options.service_account_signing_key_file
-    issuer = TokenIssuer(options.service_account_issuer, load_signing_key(signing)) if signing else None
+    core.files.add(keys.paths, keys.load)
     audit = AuditLog(options.audit_log_path) if options.audit_log_path else None
     return Plugins(
         authenticator=Callers(callers),
@@ -176,9 +164,9 @@ def plugins(core: Core) -> Plugins:
         impersonate=impersonation(authority),
         mutating=admission.enabled(admission.mutating(core, accounts, allocator)),
         validating=admission.enabled(admission.validating(core, authority, index)),
-        subresources=table.subresources(Kubelets(core), TokenRequests(issuer, audiences(options))),
+        subresources=table.subresources(Kubelets(core), TokenRequests(keys.issuer, audiences(options))),
         resources={**table.RESOURCES, **Reviews(callers, authority, index).handlers()},
-        paths=issuer_paths(options, keys),
+        paths=issuer_paths(keys.documents),
         startup=(
             bootstrap.namespaces,
             bootstrap.priority_classes,

@@ -1,13 +1,23 @@
-"""The process: build the application, serve it over TLS, end watches before requests when told to stop."""
+"""The process: build the application, serve it over TLS, stop in order.
+
+Stopping takes less than ten seconds beyond --shutdown-delay-duration. At once /readyz fails, this server leaves the endpoints
+of `default/kubernetes`, and every answer ends its connection. After the delay it stops listening and ends the watches. Idle
+connections stay for a moment, so that a client that uses one finds an answer and not a connection being closed under its
+request; then requests have some seconds to finish.
+
+When a certificate, key or CA bundle changes, the server listens with new TLS settings on the same socket: connections that
+are there go on with the old ones, new ones know the new ones alone. (Settings exchanged during the handshake, by
+`sni_callback`, would let clients resume sessions under a CA that is trusted no more.)
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,30 +25,64 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from apiserver import compaction, security, system
+from apiserver import compaction, security, system, tls
 from apiserver.chain import Chain
 from apiserver.core import Core
 from apiserver.handlers import watch
 from apiserver.options import Options
 from apiserver.plugins import Plugins
-from apiserver.tls import HttpProtocol, WebSocketProtocol
+from apiserver.tls import HttpProtocol, State, WebSocketProtocol
 from client.notify import keep_alive, notify
 
 log = logging.getLogger("apiserver")
 
-_DRAIN = 12
-"""Seconds that requests may take to finish once the server has been told to stop."""
+_LINGER = 2.0
+"""Seconds that idle connections stay open once the server has stopped listening."""
+_DRAIN = 5
+"""Seconds that requests may take to finish after that."""
 _GOODBYE = 1.0
 """Seconds that a client may take to end its connection after that."""
 _BACKLOG = 2048
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which ends watches first: they would hold the drain up until their clients leave."""
+    """uvicorn's server with TLS settings that can be exchanged and an end that clients need not notice."""
 
-    def __init__(self, config: uvicorn.Config, core: Core) -> None:
+    def __init__(self, config: uvicorn.Config, core: Core, listener: socket.socket) -> None:
         super().__init__(config)
         self.core = core
+        self.server_state: State = State()
+        self.servers: list[asyncio.base_events.Server] = []
+        self._listener = listener
+        self._tls = tls.context(core.options)
+        self._turn = asyncio.Lock()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen; from now on with new settings whenever the certificate's, key's or CA's file has changed."""
+        if not self.config.loaded:
+            self.config.load()
+        await self._listen()
+        options = self.core.options
+        self.core.files.add((options.tls_cert_file, options.tls_private_key_file, options.client_ca_file), self._renew)
+        self.started = True
+
+    def _renew(self) -> None:
+        self._tls = tls.context(self.core.options)
+        self.core.spawn(self._listen())
+
+    async def _listen(self) -> None:
+        async with self._turn:
+            if self._listener.fileno() < 0:
+                return  # stopped meanwhile
+            server = await asyncio.get_running_loop().create_server(
+                lambda: HttpProtocol(self.config, self.server_state, {}),
+                sock=self._listener.dup(),
+                ssl=self._tls,
+                backlog=_BACKLOG,
+            )
+            old, self.servers = self.servers, [server]
+            for each in old:
+                each.close()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -49,20 +93,39 @@ class Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, end watches, drain requests, then let go of etcd."""
+        """Stop in the order that the module describes, then let go of etcd."""
         notify("STOPPING=1")
         self.core.stopping.set()
+        self.server_state.stopping = True
+        self.server_state.left.clear()
+        for connection in self.server_state.connections:
+            if isinstance(connection, HttpProtocol):
+                connection.finish()
+        await asyncio.sleep(self.core.options.shutdown_delay_duration)
+        self._listener.close()
+        for server in self.servers:
+            server.close()
+        self.core.ending = True
         watch.end_all(self.core)
+        await self._linger()
         closer = asyncio.create_task(self._hang_up())
-        await super().shutdown(sockets)
+        await super().shutdown()
         closer.cancel()
         await self.core.stop()
 
+    async def _linger(self) -> None:
+        """Wait for clients to leave."""
+        if self.server_state.connections:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LINGER):
+                    await self.server_state.left.wait()
+
     async def _hang_up(self) -> None:
         """Cut connections whose requests are done: a client that does not read would hold its TLS goodbye up for long."""
-        async with asyncio.timeout(_DRAIN):
-            while self.server_state.tasks:
-                await asyncio.wait(tuple(self.server_state.tasks))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN):
+                while self.server_state.tasks:
+                    await asyncio.wait(tuple(self.server_state.tasks))
         await asyncio.sleep(_GOODBYE)
         for connection in tuple(self.server_state.connections):
             transport = getattr(connection, "transport", None)
@@ -76,12 +139,10 @@ def application(core: Core) -> tuple[Chain, FastAPI]:
     return Chain(core, app), app
 
 
-def config(options: Options, app: Chain) -> uvicorn.Config:
-    """uvicorn's settings: TLS with optional client certificates, our protocols."""
+def config(app: Chain) -> uvicorn.Config:
+    """uvicorn's settings: our protocols, and nothing that the application or the server does itself."""
     return uvicorn.Config(
         app,
-        host=options.bind_address,
-        port=options.secure_port,
         loop="uvloop",
         http=HttpProtocol,
         ws=WebSocketProtocol,
@@ -96,10 +157,6 @@ def config(options: Options, app: Chain) -> uvicorn.Config:
         backlog=_BACKLOG,
         timeout_keep_alive=120,
         timeout_graceful_shutdown=_DRAIN,
-        ssl_certfile=str(options.tls_cert_file) if options.tls_cert_file else None,
-        ssl_keyfile=str(options.tls_private_key_file) if options.tls_private_key_file else None,
-        ssl_ca_certs=str(options.client_ca_file) if options.client_ca_file else None,
-        ssl_cert_reqs=ssl.CERT_OPTIONAL if options.client_ca_file else ssl.CERT_NONE,
     )
 
 
@@ -127,12 +184,12 @@ async def serve(
     gc.freeze()  # what has been loaded stays: later collections need not look at it
     gc.set_threshold(20_000, 20, 50)
     chain, _ = application(core)
-    server = Server(config(options, chain), core)
     listener = listen(options)
+    server = Server(config(chain), core, listener)
     log.info("serving on %s:%d", *listener.getsockname()[:2])
     core.spawn(keep_alive())
     ready()
-    await server.serve(sockets=[listener])
+    await server.serve()
 
 
 def announce() -> None:

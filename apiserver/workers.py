@@ -22,7 +22,8 @@ log = logging.getLogger("apiserver.workers")
 
 _PAUSE = 1.0
 """Seconds before a worker that died is replaced."""
-_STOP_SECONDS = 15.0
+_STOP_SECONDS = 9.5
+"""Seconds a worker may take to stop, beyond --shutdown-delay-duration."""
 _context = multiprocessing.get_context("spawn")
 
 
@@ -93,7 +94,7 @@ class Workers:
         self.stopping.set()
         for worker in self.workers:
             worker.process.terminate()
-        killer = threading.Timer(_STOP_SECONDS, self._kill)
+        killer = threading.Timer(_STOP_SECONDS + self.options.shutdown_delay_duration, self._kill)
         killer.daemon = True
         killer.start()
 

@@ -76,6 +76,10 @@ class Authenticator:
         self._cache[key] = (verified, min(ends, verified.expires) if verified.expires else ends)
         return verified
 
+    def forget(self) -> None:
+        """Look at every token again: the keys are others now."""
+        self._cache.clear()
+
     def _verify(self, token: str, audiences: Sequence[str]) -> Verified:
         user = (self._static and self._static.authenticate(token)) or (
             self._bootstrap and self._bootstrap.authenticate(token)

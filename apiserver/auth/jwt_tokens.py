@@ -69,7 +69,7 @@ class TokenIssuer:
 
     def __init__(self, issuer: str, key: SigningKey, now: Callable[[], float] = time.time) -> None:
         self.issuer = issuer
-        self._key = key
+        self.key = key
         self._now = now
 
     def issue(
@@ -101,8 +101,8 @@ class TokenIssuer:
             PRIVATE: private,
             "sub": users.service_account_name(subject.namespace, subject.name),
         }
-        headers = {"kid": self._key.key_id}
-        return jwt.encode(claims, self._key.key, algorithm=self._key.algorithm, headers=headers), now + seconds
+        headers = {"kid": self.key.key_id}
+        return jwt.encode(claims, self.key.key, algorithm=self.key.algorithm, headers=headers), now + seconds
 
 
 class TokenVerifier:
@@ -121,10 +121,14 @@ class TokenVerifier:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._issuers = frozenset(issuers) | {LEGACY_ISSUER}
-        self._keys = {key.key_id: key for key in keys}
+        self.use(keys)
         self._audiences = tuple(audiences)
         self._lookup = lookup
         self._now = now
+
+    def use(self, keys: Sequence[VerifyKey]) -> None:
+        """Verify with these keys from now on."""
+        self._keys = {key.key_id: key for key in keys}
 
     def verify(self, token: str, audiences: Sequence[str] = ()) -> Verified | None:
         """Return who the token stands for, with the audiences it and the caller share (default: the server's)."""

@@ -178,6 +178,8 @@ class Stream:
         transport = request.scope.get("state", {}).get(TRANSPORT)
         self.watcher.cut = transport.abort if transport is not None else None
         gone = asyncio.create_task(self._hear_the_client())
+        if self.core.ending:
+            self.watcher.end()
         metrics.WATCHERS.labels(self.cache.resource.plural).inc()
         try:
             await request.send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 ADDRESS_TYPES = ("InternalIP", "Hostname", "InternalDNS", "ExternalIP", "ExternalDNS")
 DEFAULT_PORT = 10250
 CONNECT_TIMEOUT = 10.0
+RETIRE = 600.0
+"""Seconds after which calls that were begun with an older certificate are cut (client-go cuts them at once)."""
 
 
 def tls_context(options: Options) -> ssl.SSLContext:
@@ -51,19 +54,22 @@ def bracketed(host: str) -> str:
 
 
 class Kubelets:
-    """The server's connections to kubelets; one HTTP client, made when it is first needed."""
+    """The server's connections to kubelets; one HTTP client, made when it is first needed after a change of the files."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._context: ssl.SSLContext | None = None
         self._client: httpx.AsyncClient | None = None
-
-    @property
-    def context(self) -> ssl.SSLContext:
+        self.context: ssl.SSLContext
         """The TLS settings of every call."""
-        if self._context is None:
-            self._context = tls_context(self._core.options)
-        return self._context
+        options = core.options
+        files = (options.kubelet_client_certificate, options.kubelet_client_key, options.kubelet_certificate_authority)
+        core.files.add(files, self._renew)
+
+    def _renew(self) -> None:
+        self.context = tls_context(self._core.options)
+        old, self._client = self._client, None
+        if old is not None:
+            self._core.spawn(_retire(old))
 
     @property
     def client(self) -> httpx.AsyncClient:
@@ -85,6 +91,13 @@ class Kubelets:
     async def pod(self, namespace: str, name: str) -> Object:
         """Return a pod, as fresh as etcd. Raises NotFound."""
         return await self._core.get(PODS, namespace, name)
+
+
+async def _retire(client: httpx.AsyncClient) -> None:
+    try:
+        await asyncio.sleep(RETIRE)
+    finally:
+        await client.aclose()
 
 
 def container_of(pod: Object, wanted: str) -> str:

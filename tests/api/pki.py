@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -20,6 +21,18 @@ def key_pem(key: PrivateKey) -> bytes:
 
 class Authority:
     """A certificate authority whose files stand in `folder`."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The authority that an earlier one has left in `folder`."""
+        made = cls.__new__(cls)
+        made.folder, made.ca = folder, folder / "ca.crt"
+        made.certificate = x509.load_pem_x509_certificate(made.ca.read_bytes())
+        made.name = made.certificate.subject
+        key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        made.key = key
+        return made
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
