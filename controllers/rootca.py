@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from api import meta, resources
 from api.errors import AlreadyExists, Forbidden, NotFound
-from client.controller import Context, Controller
+from client.controller import Context
+from controllers.bundle import BundleController
 from controllers.podcontrol import namespace_terminating
 from controllers.serviceaccounts import is_active
 
@@ -12,14 +15,13 @@ NAME = "kube-root-ca.crt"
 _ABOUT = "Contains the CA certificates by which the API server can be verified inside the cluster."
 
 
-class RootCAPublisher(Controller):
-    """Keys are namespace names. `bundle` is PEM text; whatever else stands in the ConfigMap is put right."""
+class RootCAPublisher(BundleController):
+    """Keys are namespace names. Whatever else stands in the ConfigMap is put right."""
 
     name = "root-ca-publisher"
 
-    def __init__(self, ctx: Context, bundle: str) -> None:
-        super().__init__(ctx)
-        self.bundle = bundle
+    def __init__(self, ctx: Context, path: Path) -> None:
+        super().__init__(ctx, path)
         namespaces = ctx.informers.informer(resources.NAMESPACES)
         maps = ctx.informers.informer(resources.CONFIGMAPS, field_selector=f"metadata.name={NAME}")
         self.namespaces, self.maps = namespaces.lister, maps.lister
@@ -28,6 +30,10 @@ class RootCAPublisher(Controller):
             on_update=lambda _, new: self.queue.add(meta.namespace(new)),
             on_delete=lambda old: self.queue.add(meta.namespace(old)),
         )
+
+    def bundle_changed(self) -> None:
+        for namespace in self.namespaces.list():
+            self.enqueue(namespace)
 
     async def reconcile(self, key: str) -> None:
         """Create the ConfigMap, or restore its content."""

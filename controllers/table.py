@@ -55,14 +55,14 @@ def _plain(controller: Callable[[Context], Runnable]) -> Factory:
 
 
 def _root_ca(ctx: Context, settings: Settings) -> Runnable | None:
-    return RootCAPublisher(ctx, settings.root_ca_file.read_text()) if settings.root_ca_file else None
+    return RootCAPublisher(ctx, settings.root_ca_file) if settings.root_ca_file else None
 
 
 def _tokens(ctx: Context, settings: Settings) -> Runnable | None:
     key = settings.service_account_private_key_file
     if key is None or settings.root_ca_file is None:
         return None
-    return TokenController(ctx, Signer(key.read_bytes()), settings.root_ca_file.read_text())
+    return TokenController(ctx, Signer(key.read_bytes()), settings.root_ca_file)
 
 
 def _certificate_signer(ctx: Context, settings: Settings) -> Runnable | None:

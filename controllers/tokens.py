@@ -6,6 +6,7 @@ Source: the Kubernetes documentation, "Manage ServiceAccounts: Manually create a
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -14,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from api import meta, resources
 from api.errors import NotFound
 from api.types import Object
-from client.controller import Context, Controller
+from client.controller import Context
+from controllers.bundle import BundleController
 
 TYPE = "kubernetes.io/service-account-token"
 _NAME = "kubernetes.io/service-account.name"
@@ -51,19 +53,23 @@ def _text(value: str) -> str:
     return base64.b64encode(value.encode()).decode()
 
 
-class TokenController(Controller):
-    """Keys are Secrets of the type; `bundle` is the CA's PEM text."""
+class TokenController(BundleController):
+    """Keys are Secrets of the type."""
 
     name = "token"
 
-    def __init__(self, ctx: Context, signer: Signer, bundle: str) -> None:
-        super().__init__(ctx)
-        self.signer, self.bundle = signer, bundle
+    def __init__(self, ctx: Context, signer: Signer, path: Path) -> None:
+        super().__init__(ctx, path)
+        self.signer = signer
         secrets = ctx.informers.informer(resources.SECRETS, field_selector=f"type={TYPE}")
         accounts = ctx.informers.informer(resources.SERVICEACCOUNTS)
         self.secrets, self.accounts = secrets.lister, accounts.lister
         secrets.add_handler(self.enqueue, lambda _, new: self.enqueue(new))
         accounts.add_handler(self._account_seen, None, self._account_seen)
+
+    def bundle_changed(self) -> None:
+        for secret in self.secrets.list():
+            self.enqueue(secret)
 
     def _account_seen(self, account: Object) -> None:
         for secret in self.secrets.list(meta.namespace(account)):

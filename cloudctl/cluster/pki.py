@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from cloudctl.cluster.pairs import Pair, read_pair, replace, write_pair
+from cloudctl.cluster.pairs import PUBLIC, Pair, read_pair, replace, write_pair
 from cloudctl.cluster.state import ClusterError
 
 CA_DAYS = 3650
@@ -108,6 +108,19 @@ class Authority:
         cert = builder.sign(self._key, hashes.SHA256())
         return Pair(cert.public_bytes(serialization.Encoding.PEM), _key_pem(key))
 
+    def prolong(self, now: datetime.datetime) -> bool:
+        """Have a certificate for the same key that is not due, beside what is still good; True when it was made anew.
+
+        What the authority has issued stays good, and so does the hash of its key; who trusts it must get the new file.
+        """
+        if not is_due(self._cert, now):
+            return False
+        fresh = _self_signed(self._cert.subject, self._key, now)
+        good = [cert for cert in x509.load_pem_x509_certificates(self.bundle) if cert.not_valid_after_utc > now]
+        self._cert, self.bundle = fresh, to_bundle([fresh, *good])
+        replace({self._where.with_name(f"{self._where.name}.crt"): (self.bundle, PUBLIC)})
+        return True
+
     def ensure(self, name: str, leaf: Leaf, seconds: int | None = None) -> bool:
         """Have `NAME.crt` and `NAME.key` in the folder; True when they were made anew, with a life of `seconds`."""
         paths = self._folder / f"{name}.crt", self._folder / f"{name}.key"
@@ -134,7 +147,13 @@ def _signer(bundle: bytes, key: bytes, where: Path) -> tuple[x509.Certificate, e
 def new_authority(common_name: str, now: datetime.datetime | None = None) -> Pair:
     """A new certificate authority, which has signed itself, for ten years."""
     key, begin = ec.generate_private_key(ec.SECP256R1()), now or datetime.datetime.now(datetime.UTC)
-    return Pair(_self_signed(common_name, key, begin).public_bytes(serialization.Encoding.PEM), _key_pem(key))
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    return Pair(_self_signed(name, key, begin).public_bytes(serialization.Encoding.PEM), _key_pem(key))
+
+
+def to_bundle(certificates: Iterable[x509.Certificate]) -> bytes:
+    """Certificates as one PEM text, each once."""
+    return b"".join(dict.fromkeys(cert.public_bytes(serialization.Encoding.PEM) for cert in certificates))
 
 
 def renewal(cert: x509.Certificate) -> datetime.datetime:
@@ -224,8 +243,7 @@ def _builder(
     )
 
 
-def _self_signed(common_name: str, key: ec.EllipticCurvePrivateKey, now: datetime.datetime) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+def _self_signed(name: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime.datetime) -> x509.Certificate:
     return (
         _builder(name, name, key, now, now + datetime.timedelta(days=CA_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from client import kubeconfig
 from cloudctl.cluster import identities
-from cloudctl.cluster.pairs import PRIVATE, replace
 from cloudctl.cluster.pki import Authority, Leaf, ensure_service_account_key, peer_leaf, server_leaf
-from cloudctl.machine.certs.places import Files, InKubeconfig, Place
+from cloudctl.machine.certs.places import Files, InKubeconfig, InOneFile, Place
 from cloudctl.machine.layout import Machine
 
 CLIENTS = {
@@ -58,6 +57,7 @@ def wanted(machine: Machine) -> list[Certificate]:
         ("front-proxy-client", FRONT_PROXY_CA, Leaf("front-proxy-client"), "API server to further API servers"),
         ("etcd/server", ETCD_CA, peer_leaf("etcd", own), "etcd, to clients and members"),
         ("etcd/apiserver-client", ETCD_CA, Leaf("kube-apiserver-etcd-client", masters), "API server to etcd"),
+        ("etcd/healthcheck-client", ETCD_CA, Leaf("kube-etcd-healthcheck-client", masters), "health checks to etcd"),
     ]
     found = [Certificate(name, ca, leaf, purpose, Files(machine.pki, name)) for name, ca, leaf, purpose in files]
     for who, purpose in CLIENTS.items():
@@ -88,15 +88,18 @@ def ensure(machine: Machine, servers: list[str]) -> list[str]:
     return made
 
 
+def kubelet_client(machine: Machine) -> Leaf:
+    """Who this machine's kubelet is."""
+    return Leaf(f"system:node:{machine.name}", ("system:nodes",))
+
+
 def ensure_kubelet(machine: Machine, servers: list[str]) -> None:
     """Have a first client certificate for the kubelet of this machine, where it starts before any API server."""
-    path = machine.kubelet_root / "pki" / "kubelet-client-current.pem"
+    path = machine.kubelet_pair("client")
     if path.exists() and machine.kubelet_kubeconfig.exists():
         return
-    authority = load_authority(machine, CA)
-    leaf = Leaf(f"system:node:{machine.name}", ("system:nodes",))
-    pair = authority.issue(leaf, machine.settings.cluster.certificate_seconds)
-    replace({path: (pair.cert + pair.key, PRIVATE)})
+    authority, leaf = load_authority(machine, CA), kubelet_client(machine)
+    InOneFile(path).write(authority.issue(leaf, machine.settings.cluster.certificate_seconds), authority.bundle)
     kubeconfig.write(machine.kubelet_kubeconfig, "cloudlet", servers, authority.bundle, user=leaf.common_name)
     config = kubeconfig.read(machine.kubelet_kubeconfig)
     config["users"][0]["user"] = {"client-certificate": str(path), "client-key": str(path)}

@@ -61,6 +61,17 @@ class ControlPlane:
             await self._systemd.start("etcd")
             return
         staticpods.write(self._machine, "etcd", chosen)
+        await self._store_answers()
+
+    async def restart_store(self) -> None:
+        """Start the store anew: only then it reads which authorities to trust. Its clients wait meanwhile."""
+        if not self._static:
+            await self._systemd.restart("etcd")
+            return
+        await staticpods.restart(self._commands, self._machine, "etcd")
+        await self._store_answers()
+
+    async def _store_answers(self) -> None:
         store = members.etcd(self._machine, [self._machine.settings.address], self._commands)
 
         async def answers() -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import yaml
 from cryptography import x509
@@ -20,6 +21,7 @@ from client import cluster_info
 from client.cluster_info import KUBECONFIG, NAME, NAMESPACE, ClusterInfo
 from client.kubeconfig import SERVERS_EXTENSION, Kubeconfig
 from client.rest import ApiClient
+from cloudctl.cluster.pki import to_bundle
 from cloudctl.cluster.state import ClusterError
 
 _RACES = 10
@@ -27,8 +29,11 @@ _RACES = 10
 
 def ca_hash(pem: bytes) -> str:
     """The hash that pins the first CA of a bundle."""
-    key = x509.load_pem_x509_certificates(pem)[0].public_key()
-    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return _hash(x509.load_pem_x509_certificates(pem)[0])
+
+
+def _hash(cert: x509.Certificate) -> str:
+    der = cert.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return f"sha256:{hashlib.sha256(der).hexdigest()}"
 
 
@@ -72,7 +77,9 @@ async def discover(server: str, pin: str) -> ClusterInfo:
             f"--ca-cert-hash: the cluster at {server} has another CA ({ca_hash(claimed.ca) if claimed.ca else 'none'}): "
             "either the hash is mistyped, or this is not the cluster you mean"
         )
-    return await _ask(Kubeconfig(servers=[server], ca=claimed.ca), server)
+    # Whoever stands in between could have added a CA of his own to the bundle.
+    pinned = to_bundle(c for c in x509.load_pem_x509_certificates(claimed.ca) if _hash(c) == pin.lower())
+    return await _ask(Kubeconfig(servers=[server], ca=pinned), server)
 
 
 async def _ask(config: Kubeconfig, server: str) -> ClusterInfo:
@@ -91,38 +98,42 @@ async def _ask(config: Kubeconfig, server: str) -> ClusterInfo:
 
 
 async def add_server(client: ApiClient, server: str, ca: bytes) -> list[str]:
-    """Have a server in the list; returns all."""
+    """Have a server in the list; returns all. `ca` is the bundle where there is no cluster-info yet."""
 
-    def change(servers: list[str]) -> list[str]:
-        return servers if server in servers else [*servers, server]
+    def change(info: ClusterInfo) -> ClusterInfo:
+        return info if server in info.servers else replace(info, servers=(*info.servers, server))
 
-    return await _change(client, change, ca)
+    return list((await _change(client, change, ca)).servers)
 
 
 async def remove_server(client: ApiClient, server: str) -> list[str]:
     """Have it no longer there, unless it is the last; returns all."""
 
-    def change(servers: list[str]) -> list[str]:
-        return [one for one in servers if one != server] or servers
+    def change(info: ClusterInfo) -> ClusterInfo:
+        return replace(info, servers=tuple(one for one in info.servers if one != server) or info.servers)
 
-    return await _change(client, change, b"")
+    return list((await _change(client, change, b"")).servers)
 
 
-async def _change(client: ApiClient, change: Callable[[list[str]], list[str]], ca: bytes) -> list[str]:
+async def set_ca(client: ApiClient, ca: bytes) -> None:
+    """Have every machine of the cluster trust this bundle: their kubelets take it from there."""
+    await _change(client, lambda info: replace(info, ca=ca), ca)
+
+
+async def _change(client: ApiClient, change: Callable[[ClusterInfo], ClusterInfo], ca: bytes) -> ClusterInfo:
     """Make or change the object, again if somebody else did so in between."""
     for _ in range(_RACES):
         try:
             present = await client.get(resources.CONFIGMAPS, NAME, NAMESPACE)
         except NotFound:
-            servers = change([])
-            await client.create(resources.CONFIGMAPS, config_map(ClusterInfo(tuple(servers), ca)))
-            return servers
-        info = parse(present)
-        servers = change(list(info.servers))
-        wanted = config_map(ClusterInfo(tuple(servers), info.ca))["data"]
+            info = change(ClusterInfo((), ca))
+            await client.create(resources.CONFIGMAPS, config_map(info))
+            return info
+        info = change(parse(present))
         try:
-            await client.update(resources.CONFIGMAPS, {**present, "data": {**present["data"], **wanted}})
+            data = {**present["data"], **config_map(info)["data"]}
+            await client.update(resources.CONFIGMAPS, {**present, "data": data})
         except Conflict:
             continue
-        return servers
+        return info
     raise ClusterError("kube-public/cluster-info is changed by somebody else all the time")

@@ -83,6 +83,10 @@ class Machine(Cluster):
         """The node agent's state: volumes, logs, certificates, manifests."""
         return self.home / "kubelet"
 
+    def kubelet_pair(self, kind: str) -> Path:
+        """The certificate with key by which the kubelet shows itself (`client`) or serves (`server`); it renews them."""
+        return self.kubelet_root / "pki" / f"kubelet-{kind}-current.pem"
+
     @property
     def kubelet_kubeconfig(self) -> Path:
         """Made by the kubelet when it has a certificate; the proxy uses it, too."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -11,6 +12,7 @@ from client import kubeconfig
 from client.clock import Clock
 from client.kubeconfig import KubeconfigError
 from client.rest import ApiClient
+from kubelet.certificates import pair
 from kubelet.certificates.bootstrap import with_identity
 from kubelet.certificates.pair import Pair
 from kubelet.certificates.rotation import Rotation
@@ -29,17 +31,25 @@ async def keep(
     async def sign(wanted: Wanted) -> Pair:
         return await signed(client, wanted)
 
+    def authorities() -> bytes | None:
+        return client.config.ca
+
+    def once_client_follows() -> bytes | None:
+        """The same as soon as the client certificate is of the authority that signs: then the serving one tells of both."""
+        ca, held = client.config.ca, pair.read(settings.client_pair)
+        return ca if ca and (held is None or pair.is_issued_by(held, ca)) else None
+
     async with asyncio.TaskGroup() as tasks:
         if settings.rotate_certificates:
             wanted = client_certificate(settings.node)
-            rotation = Rotation(settings.client_pair, wanted, sign, lambda: _refer(settings), clock)
+            refer = partial(_refer, settings)
+            rotation = Rotation(settings.client_pair, wanted, sign, refer, clock, bundle=authorities)
             tasks.create_task(rotation.run(), name="client certificate")
         if settings.rotate_server_certificates:
             await registered.wait()
             wanted = serving_certificate(settings.node, settings.node_ips)
-            tasks.create_task(
-                Rotation(settings.server_pair, wanted, sign, serve, clock).run(), name="serving certificate"
-            )
+            rotation = Rotation(settings.server_pair, wanted, sign, serve, clock, bundle=once_client_follows)
+            tasks.create_task(rotation.run(), name="serving certificate")
 
 
 def _refer(settings: Settings) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
@@ -50,6 +51,16 @@ def _names(certificate: x509.Certificate) -> frozenset[str]:
         return frozenset()
     addresses = found.get_values_for_type(x509.IPAddress)
     return frozenset(found.get_values_for_type(x509.DNSName)) | {str(address) for address in addresses}
+
+
+def is_issued_by(held: Pair, bundle: bytes) -> bool:
+    """Whether the first authority of a CA bundle, which is the one that signs, has signed it. Raises ValueError for no bundle."""
+    certificate, authority = x509.load_pem_x509_certificate(held.pem), x509.load_pem_x509_certificate(bundle)
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
 
 
 def read(path: Path) -> Pair | None:

@@ -1,4 +1,5 @@
-"""Keeps one certificate fresh: a new one in the last third of its life, at once when it is missing or no longer what is wanted.
+"""Keeps one certificate fresh: a new one in the last third of its life, at once when it is missing or no longer what is wanted,
+and once after another authority has begun to sign.
 
 The wall clock decides, and it is read anew often enough (`_look_again`) that a clock set forward is noticed well before the
 certificate's end. Source of the moment: Kubernetes' kubelet, between 70 and 90 % of the life, so that nodes do not ask together.
@@ -38,10 +39,15 @@ class Rotation:
     def __init__(
         self, path: Path, wanted: Wanted, sign: Callable[[Wanted], Awaitable[Pair]], installed: Callable[[], None],
         clock: Clock, wall: Callable[[], float] = time.time, share: Callable[[], float] = _share,
+        bundle: Callable[[], bytes | None] = lambda: None,
     ) -> None:  # fmt: skip
-        """`wall` gives seconds since 1970, `share` the part of a certificate's life after which it is replaced."""
+        """`wall` gives seconds since 1970, `share` the part of a certificate's life after which it is replaced.
+
+        `bundle` gives the authorities of now as PEM, first the one that signs; None when that is not known.
+        """
         self._path, self._wanted, self._sign, self._installed = path, wanted, sign, installed
-        self._clock, self._wall, self._share = clock, wall, share
+        self._clock, self._wall, self._share, self._bundle = clock, wall, share, bundle
+        self._asked: bytes | None = None
         self._log = structlog.get_logger("certificates").bind(file=path.name)
 
     async def run(self) -> None:
@@ -49,12 +55,20 @@ class Rotation:
         held = await asyncio.to_thread(pair.read, self._path)
         due = self._due(held)
         while True:
-            if (left := due - self._wall()) > 0:
+            if not self._is_superseded(held) and (left := due - self._wall()) > 0:
                 await self._clock.sleep(min(left, _look_again(held)))
                 continue
             held = await self._renew()
             now = self._wall()
             due = max(self._due(held), now + max((held.end - now) / 2, _LEAST_SECONDS))
+
+    def _is_superseded(self, held: Pair | None) -> bool:
+        """Whether to ask because another authority signs now: once a bundle, whoever answers."""
+        bundle = self._bundle()
+        if held is None or bundle is None or bundle == self._asked:
+            return False
+        self._asked = bundle
+        return not pair.is_issued_by(held, bundle)
 
     def _due(self, held: Pair | None) -> float:
         fits = held is not None and (held.common_name, held.names) == (self._wanted.common_name, self._wanted.names)

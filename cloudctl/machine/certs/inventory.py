@@ -13,6 +13,7 @@ from cryptography import x509
 
 from cloudctl.cluster.pki import renewal
 from cloudctl.machine import certificates
+from cloudctl.machine.certs.places import InOneFile
 from cloudctl.machine.layout import Machine
 
 KUBELET_SHARE = 0.9
@@ -79,8 +80,7 @@ def entries(machine: Machine) -> list[Entry]:
 
 def _kubelet(machine: Machine) -> Iterator[Entry]:
     for kind, purpose in (("client", "kubelet to API server"), ("server", "the kubelet")):
-        path = machine.kubelet_root / "pki" / f"kubelet-{kind}-current.pem"
-        cert = next(iter(_read(path)), None)
+        cert = InOneFile(machine.kubelet_pair(kind)).read()
         yield Entry(f"kubelet-{kind}", purpose, cert, _kubelet_renewal(cert) if cert else None)
 
 

@@ -1,4 +1,4 @@
-"""Where a certificate and its key stand: in two files, or in a kubeconfig with the CA that its user trusts."""
+"""Where a certificate and its key stand: in two files, in one, or in a kubeconfig with the CA that its user trusts."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Place(Protocol):
     def read(self) -> x509.Certificate | None:
         """The certificate; None when there is none, or none of use."""
 
-    def trusts(self, bundle: bytes) -> bool:
-        """Whether what stands there trusts this CA bundle and no other. Files of a pair trust nobody, so they do."""
+    def trusts(self, authority: x509.Certificate) -> bool:
+        """Whether what stands there trusts this authority. A pair alone trusts nobody and needs nothing, so it does."""
 
     def write(self, pair: Pair, bundle: bytes) -> None:
         """Replace it; everything else that stands there stays as it is."""
@@ -38,11 +38,27 @@ class Files:
     def read(self) -> x509.Certificate | None:
         return read_pair(*self._paths)
 
-    def trusts(self, bundle: bytes) -> bool:
+    def trusts(self, authority: x509.Certificate) -> bool:
         return True
 
     def write(self, pair: Pair, bundle: bytes) -> None:
         write_pair(*self._paths, pair)
+
+
+class InOneFile:
+    """Both in one file, as kubelets have theirs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> x509.Certificate | None:
+        return read_pair(self._path, self._path)
+
+    def trusts(self, authority: x509.Certificate) -> bool:
+        return True
+
+    def write(self, pair: Pair, bundle: bytes) -> None:
+        replace({self._path: (pair.cert + pair.key, PRIVATE)})
 
 
 class InKubeconfig:
@@ -60,10 +76,10 @@ class InKubeconfig:
             return None
         return cert if key.public_key() == cert.public_key() else None
 
-    def trusts(self, bundle: bytes) -> bool:
+    def trusts(self, authority: x509.Certificate) -> bool:
         try:
-            return kubeconfig.load(self._path).ca == bundle
-        except KubeconfigError:
+            return authority in x509.load_pem_x509_certificates(kubeconfig.load(self._path).ca or b"")
+        except (KubeconfigError, ValueError):
             return False
 
     def write(self, pair: Pair, bundle: bytes) -> None:
@@ -75,20 +91,33 @@ class InKubeconfig:
                 self._path, "cloudlet", [self._server], bundle, user=self._user, cert=pair.cert, key=pair.key
             )
         else:
-            replace({self._path: (yaml.safe_dump(config, sort_keys=False).encode(), PRIVATE)})
+            save(self._path, config)
+
+
+def save(path: Path, config: dict[str, Any]) -> None:
+    """Replace a kubeconfig in one step; who owns it stays."""
+    replace({path: (yaml.safe_dump(config, sort_keys=False).encode(), PRIVATE)})
 
 
 def with_identity(config: dict[str, Any], bundle: bytes, pair: Pair) -> dict[str, Any]:
     """A kubeconfig with another identity and CA bundle in its current context. Pure. Raises StopIteration without a user."""
+    found = with_authority(config, bundle)
+    context = next(c["context"] for c in found["contexts"] if c["name"] == found["current-context"])
+    user = next(u["user"] for u in found["users"] if u["name"] == context["user"])
+    _set(user, "client-certificate", pair.cert)
+    _set(user, "client-key", pair.key)
+    return found
+
+
+def with_authority(config: dict[str, Any], bundle: bytes) -> dict[str, Any]:
+    """A kubeconfig with another CA bundle in its current context. Pure."""
     found = copy.deepcopy(config)
     context = next(c["context"] for c in found["contexts"] if c["name"] == found["current-context"])
     cluster = next(c["cluster"] for c in found["clusters"] if c["name"] == context["cluster"])
-    user = next(u["user"] for u in found["users"] if u["name"] == context["user"])
-    for entry, values in (
-        (cluster, {"certificate-authority": bundle}),
-        (user, {"client-certificate": pair.cert, "client-key": pair.key}),
-    ):
-        for name, value in values.items():
-            entry.pop(name, None)
-            entry[f"{name}-data"] = base64.b64encode(value).decode()
+    _set(cluster, "certificate-authority", bundle)
     return found
+
+
+def _set(entry: dict[str, Any], name: str, data: bytes) -> None:
+    entry.pop(name, None)
+    entry[f"{name}-data"] = base64.b64encode(data).decode()

@@ -16,6 +16,7 @@ from cloudctl.cluster.pki import Authority, keeping_names
 from cloudctl.cluster.state import ClusterError
 from cloudctl.machine import certificates
 from cloudctl.machine.certificates import Certificate
+from cloudctl.machine.certs.places import InOneFile
 from cloudctl.machine.layout import Machine
 
 
@@ -33,9 +34,19 @@ def renew(machine: Machine, now: datetime.datetime, *, everything: bool = False)
                     made.append(one.name)
             except (ClusterError, OSError) as error:
                 complaints.append(f"{one.name}: {error}")
+        try:
+            made += _renew_kubelet(machine, now)
+        except (ClusterError, OSError) as error:
+            complaints.append(f"kubelet: {error}")
     if complaints:
         raise ClusterError("\n".join(complaints))
     return made
+
+
+def prolong(machine: Machine, now: datetime.datetime) -> list[str]:
+    """Give the authorities that are due ten more years, with their keys; returns their names. Raises ClusterError."""
+    with locked(machine.pki):
+        return [name for name in certificates.COMMON_NAMES if certificates.load_authority(machine, name).prolong(now)]
 
 
 def refuse_worker(machine: Machine) -> None:
@@ -51,11 +62,24 @@ def _renew(machine: Machine, one: Certificate, now: datetime.datetime, *, everyt
     authority: Authority = certificates.load_authority(machine, one.authority)
     held = one.place.read()
     leaf = one.leaf if held is None else keeping_names(one.leaf, held)
-    if not everything and held and authority.issued(held, leaf, now) and one.place.trusts(authority.bundle):
+    if not everything and held and authority.issued(held, leaf, now) and one.place.trusts(authority.certificate):
         return False
     pair = authority.issue(leaf, machine.settings.cluster.certificate_seconds, now)
     one.place.write(pair, authority.bundle)
     return True
+
+
+def _renew_kubelet(machine: Machine, now: datetime.datetime) -> list[str]:
+    """The client certificate of this machine's own kubelet, if it has ended: then the kubelet cannot ask for one any more."""
+    path = machine.kubelet_pair("client")
+    place = InOneFile(path)
+    held = place.read()
+    if not path.exists() or (held is not None and now < held.not_valid_after_utc):
+        return []
+    authority = certificates.load_authority(machine, certificates.CA)
+    seconds = machine.settings.cluster.certificate_seconds
+    place.write(authority.issue(certificates.kubelet_client(machine), seconds, now), authority.bundle)
+    return ["kubelet-client"]
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """What every namespace has, and how it goes."""
 
 from api import resources
+from cloudctl.cluster.pairs import replace
+from tests.api.cluster import Cluster
 from tests.api.controllers.world import World, condition, workload
 
 
@@ -18,6 +20,13 @@ async def test_both_come_back(world: World) -> None:
     bundle = await world.until(resources.CONFIGMAPS, "kube-root-ca.crt", lambda _: True)
     await world.patch(resources.CONFIGMAPS, "kube-root-ca.crt", {"data": {"ca.crt": "forged"}})
     await world.until(resources.CONFIGMAPS, "kube-root-ca.crt", lambda m: m["data"] == bundle["data"])
+
+
+async def test_the_root_certificate_follows_its_file(world: World, controlled: Cluster) -> None:
+    path, before = controlled.pki / "ca.crt", (controlled.pki / "ca.crt").read_text()
+    for text in (before + before, before):
+        replace({path: (text.encode(), 0o644)})
+        await world.until(resources.CONFIGMAPS, "kube-root-ca.crt", lambda m, text=text: m["data"]["ca.crt"] == text)  # type: ignore[misc]
 
 
 async def test_a_deleted_namespace_takes_its_content_along(world: World) -> None:

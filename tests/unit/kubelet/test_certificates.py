@@ -129,13 +129,14 @@ class Renewals:
     def __init__(self, path: Path, wanted: Wanted = CLIENT, lifetime: float = 600.0) -> None:
         self.path, self.wanted, self.lifetime = path, wanted, lifetime
         self.clock, self.base, self.failures = Clock(), time.time(), 0
-        self.made, self.told = 0, 0
+        self.made, self.told, self.ca = 0, 0, CA
+        self.bundle: bytes | None = None
 
     def wall(self) -> float:
         return self.clock.now() + self.base
 
     def fresh(self, wanted: Wanted) -> Pair:
-        return new_pair(CA, wanted, self.lifetime, self.wall())
+        return new_pair(self.ca, wanted, self.lifetime, self.wall())
 
     async def sign(self, wanted: Wanted) -> Pair:
         if self.failures:
@@ -150,7 +151,8 @@ class Renewals:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Renewals]:
         rotation = Rotation(
-            self.path, self.wanted, self.sign, self.installed, self.clock, self.wall, share=lambda: 0.8
+            self.path, self.wanted, self.sign, self.installed, self.clock, self.wall, share=lambda: 0.8,
+            bundle=lambda: self.bundle,
         )  # fmt: skip
         task = asyncio.create_task(rotation.run())
         try:
@@ -214,6 +216,31 @@ async def test_a_certificate_that_is_due_when_it_comes_is_not_asked_for_in_a_loo
         assert renewals.made == 1 and renewals.clock.pauses[0] > 0
         await renewals.clock.pass_by(0.5)
         assert renewals.made == 1
+
+
+OLD, NEW = authority(), authority()
+
+
+async def test_another_authority_that_signs_is_followed_within_a_minute(tmp_path: Path) -> None:
+    renewals = Renewals(tmp_path / "c.pem", lifetime=90 * 86400)
+    renewals.ca, renewals.bundle = Authority(*OLD), OLD[0]
+    async with renewals.running():
+        renewals.bundle = OLD[0] + NEW[0]
+        await renewals.clock.pass_by(60)
+        assert renewals.made == 1  # the new one is only trusted yet
+        renewals.ca, renewals.bundle = Authority(*NEW), NEW[0] + OLD[0]
+        await renewals.clock.pass_by(60)
+        held = pair.read(renewals.path)
+        assert renewals.made == 2 and held and pair.is_issued_by(held, NEW[0])
+
+
+async def test_an_answer_by_the_old_authority_is_not_asked_for_in_a_loop(tmp_path: Path) -> None:
+    renewals = Renewals(tmp_path / "c.pem", lifetime=90 * 86400)
+    renewals.ca, renewals.bundle = Authority(*OLD), NEW[0] + OLD[0]
+    async with renewals.running():
+        await renewals.clock.pass_by(60)
+        await renewals.clock.pass_by(60)
+        assert renewals.made <= 2
 
 
 # --- joining --------------------------------------------------------------------------------------------------------
