@@ -19,9 +19,10 @@ from cloudctl.cluster.state import ClusterError
 from cloudctl.cluster.steps import Steps
 from cloudctl.commands.machine import Address, Ignore, NodeName
 from cloudctl.faults import Fault
-from cloudctl.machine import layout
+from cloudctl.machine import etcdmembers, layout
 from cloudctl.machine.etcdctl import EtcdCtlError
 from cloudctl.machine.etcdmembers import member, table
+from cloudctl.machine.layout import Machine
 from cloudctl.machine.snapshots import archive, schedule
 from cloudctl.machine.snapshots.manifest import Manifest
 from cloudctl.machine.snapshots.revive import revive
@@ -62,6 +63,18 @@ def _now() -> datetime.datetime:
 def members_command() -> None:
     """Show etcd's members: who leads, who has a vote, who is down."""
     typer.echo(_run(table(layout.HOME)))
+
+
+@etcd_cli.command("remove", cls=Verb)
+def remove_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The member, as `cloudctl etcd members` shows it")],
+) -> None:
+    """Take a control plane that is gone for good out of etcd, of the list of API servers and of the nodes."""
+    _run(_forget(name))
+
+
+async def _forget(name: str) -> None:
+    await etcdmembers.forget(Machine.here(), name)
 
 
 @snapshot_cli.command("save", cls=Verb)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from api import resources
+from api.errors import NotFound
+from client.rest import ApiClient
 from cloudctl.cluster.state import ClusterError
+from cloudctl.machine import discovery
 from cloudctl.machine.etcdctl import EtcdCtl, EtcdCtlError, Member, Status
+from cloudctl.machine.layout import Machine
 from cloudctl.machine.settings import ETCD_CLIENT_PORT
 from cloudctl.table import render
 
@@ -54,3 +61,23 @@ def _row(one: Member, status: Status | None) -> list[str]:
         return [one.name or "-", f"{one.id:x}", state, *where, "-", "-", "-"]
     size = f"{status.db_size / _MIB:.1f} MiB"
     return [one.name, f"{one.id:x}", role, *where, status.version, str(status.revision), size]
+
+
+async def forget(machine: Machine, name: str) -> None:
+    """Take a control plane that is gone for good out of etcd's members, the list of API servers and the nodes.
+
+    Raises ClusterError for this machine and for a name that is no member's, EtcdCtlError.
+    """
+    if name == machine.name:
+        raise ClusterError(f"{name} is this machine: `cloudctl reset` takes it out")
+    store = member(machine.home)
+    members = await store.members()
+    gone = [one for one in members if one.name == name]
+    if not gone:
+        raise ClusterError(f"{name} is no member of etcd; they are {', '.join(one.name for one in members)}")
+    await store.remove(gone[0].id)
+    address = urlsplit(gone[0].peer_urls[0]).hostname
+    async with ApiClient.from_kubeconfig(machine.admin_kubeconfig, "cloudctl") as client:
+        await discovery.remove_server(client, f"https://{address}:{machine.settings.cluster.port}")
+        with contextlib.suppress(NotFound):
+            await client.delete(resources.NODES, name)
