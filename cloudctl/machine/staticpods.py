@@ -71,7 +71,8 @@ def manifest(machine: Machine, daemon: str, flags: Flags) -> dict[str, Any]:
     """The pod of a daemon, `apiserver`, `etcd` and so on."""
     line = [shutil.which("etcd") or "/usr/bin/etcd"] if daemon == "etcd" else [str(program(f"cloudlet-{daemon}"))]
     privileged = daemon in _PRIVILEGED
-    folders = dict.fromkeys(programs(), True)
+    # etcd is the system's, and its manifest outlives the folders of releases.
+    folders = dict.fromkeys(["/usr"] if daemon == "etcd" else programs(), True)
     # /etc for names of users, certificates of the system and the like.
     folders |= {"/etc": True, str(machine.home): False}
     user = {} if privileged else _user()
