@@ -43,6 +43,7 @@ _OTHER_MEANING: dict[str, frozenset[str]] = {
     "logs": frozenset({"-s"}),
     "up": frozenset({"-s", "-n"}),
     "join": frozenset({"--token"}),
+    "certs": frozenset({"--token"}),
     "preflight": frozenset({"--server", "-s"}),
 }
 

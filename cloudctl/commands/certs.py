@@ -90,7 +90,7 @@ async def _renew(*, everything: bool) -> list[str]:
 
 @cli.command("revive", cls=Verb)
 def revive_command(
-    server: Annotated[str, typer.Option("--server", metavar="HOST:PORT", help="On a worker: an API server")] = "",
+    server: Annotated[str, typer.Argument(metavar="HOST:PORT", help="On a worker: an API server")] = "",
     token: Annotated[str, typer.Option("--token", help="On a worker: as printed on the control plane")] = "",
     ca_cert_hash: Annotated[str, typer.Option("--ca-cert-hash", help="On a worker: which CA to believe")] = "",
 ) -> None:
@@ -98,7 +98,7 @@ def revive_command(
     given, steps, machine = (server, token, ca_cert_hash), Steps(), run(_here())
     if machine.is_control_plane:
         if any(given):
-            raise Fault("this is a control plane, which needs no --server, --token or --ca-cert-hash")
+            raise Fault("this is a control plane, which needs no server, --token or --ca-cert-hash")
         made = run(revive(machine, steps, _now()))
         typer.echo(f"renewed: {', '.join(made.made)}" if made.made else "nothing was due")
         typer.echo(
@@ -107,7 +107,7 @@ def revive_command(
         return
     if not all(given):
         raise Fault(
-            "on a worker, --server, --token and --ca-cert-hash are needed: `cloudctl certs revive` on a control "
+            "on a worker, HOST:PORT, --token and --ca-cert-hash are needed: `cloudctl certs revive` on a control "
             "plane prints the whole line"
         )
     url = f"https://{server.removeprefix('https://').rstrip('/')}"

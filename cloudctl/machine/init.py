@@ -85,5 +85,6 @@ async def init(machine: Machine, steps: Steps, ignore: str = "") -> Invitation:
                 client, machine.name, lambda: "it has not registered; see `journalctl -u cloudlet-kubelet`"
             )
             await mark(client, machine)
+    machine.bootstrap_kubeconfig.unlink(missing_ok=True)
     machine.joined_file.touch()
     return Invitation(machine.server, token, discovery.ca_hash(ca), key)

@@ -36,7 +36,9 @@ async def ensure(settings: Settings) -> None:
     current = settings.client_pair
     given = kubeconfig.read(settings.bootstrap_kubeconfig)
     async with ApiClient.from_kubeconfig(settings.bootstrap_kubeconfig, "cloudlet-kubelet/bootstrap") as client:
-        pem = await _first_certificate(client, settings.node)
+        pem = await _first_certificate(client, settings)
+        if pem is None:
+            return
         pair.write(current, pem)
         kubeconfig.save(settings.kubeconfig, with_identity(given, client.config.ca, settings.node, current))
     structlog.get_logger("bootstrap").info("joined", kubeconfig=settings.kubeconfig, certificate=str(current))
@@ -64,12 +66,15 @@ def _goes_without(settings: Settings) -> bool:
     return True
 
 
-async def _first_certificate(client: ApiClient, node: str) -> bytes:
-    """Ask until there is one: the API server, the controllers or an operator may come later than the node."""
+async def _first_certificate(client: ApiClient, settings: Settings) -> bytes | None:
+    """Ask until there is one: the API server, the controllers or an operator may come later than the node.
+
+    None when meanwhile somebody else has renewed what the kubeconfig refers to, as a control plane does for its own node.
+    """
     retry, log = Backoff(first=0.5, longest=20.0), structlog.get_logger("bootstrap")
     while True:
         try:
-            return (await signed(client, client_certificate(node))).pem
+            return (await signed(client, client_certificate(settings.node))).pem
         except Unauthorized:
             why = f"{client.server} does not accept the bootstrap token, it is wrong or has expired: {_REMEDY}"
         except Forbidden as error:
@@ -81,6 +86,8 @@ async def _first_certificate(client: ApiClient, node: str) -> bytes:
         log.warning("no client certificate yet", error=why)
         notify(f"STATUS=not joined yet: {why}")
         await asyncio.sleep(retry.next())
+        if _is_usable(settings.kubeconfig):
+            return None
 
 
 def with_identity(config: dict[str, Any], ca: bytes | None, node: str, current: Path) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Revived:
     def command(self) -> str:
         """The line to type on each worker whose certificate has ended, too."""
         server = self.server.removeprefix("https://")
-        return f"cloudctl certs revive --server {server} --token {self.token} --ca-cert-hash {self.ca_cert_hash}"
+        return f"cloudctl certs revive {server} --token {self.token} --ca-cert-hash {self.ca_cert_hash}"
 
 
 async def revive(machine: Machine, steps: Steps, now: datetime.datetime) -> Revived:

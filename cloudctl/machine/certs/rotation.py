@@ -14,13 +14,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 
 from api import resources
 from client import kubeconfig
 from client.backoff import Backoff
 from client.rest import ApiClient
-from cloudctl.cluster.pairs import PRIVATE, PUBLIC, Pair, read_pair, replace, write_pair
+from cloudctl.cluster.pairs import PRIVATE, PUBLIC, replace
 from cloudctl.cluster.pki import Authority, Leaf, to_bundle
 from cloudctl.cluster.state import ClusterError
 from cloudctl.machine import certificates, discovery
@@ -55,11 +54,15 @@ class Rotation:
     force: bool = False
 
     def phase(self) -> Phase:
-        """Read from the files."""
-        if read_pair(*self._next) is not None:
-            return Phase.STARTED
-        keys = {_spki(cert) for cert in x509.load_pem_x509_certificates(self._load().bundle)}
-        return Phase.SWITCHED if len(keys) > 1 else Phase.NONE
+        """Read from the CA's file: beside the authority that signs stands a younger one, or an older."""
+        signer = self._load()
+        others = [
+            cert for cert in x509.load_pem_x509_certificates(signer.bundle) if not _same_key(cert, signer.certificate)
+        ]
+        if not others:
+            return Phase.NONE
+        younger = any(cert.not_valid_before_utc > signer.certificate.not_valid_before_utc for cert in others)
+        return Phase.STARTED if younger else Phase.SWITCHED
 
     async def start(self) -> str:
         """Have this machine, and with the first control plane all nodes, trust the authority that is to follow."""
@@ -68,7 +71,6 @@ class Rotation:
                 f"the last rotation of {self.authority} has not come to its end: `{self._line('finish')}`"
             )
         pair = await successor.shared(self.client, self.machine, self.authority)
-        write_pair(*self._next, pair)
         own = self._load()
         await self._trust(to_bundle([own.certificate, x509.load_pem_x509_certificate(pair.cert)]))
         return (
@@ -83,15 +85,13 @@ class Rotation:
             raise ClusterError(f"no rotation of {self.authority} has begun on this machine: `{self._line('start')}`")
         where = await probes.ports(self.client, self.authority)
         if phase == Phase.STARTED:
-            pair, own = Pair(*(path.read_bytes() for path in self._next)), self._load()
+            pair, own = await successor.fetch(self.client, self.machine, self.authority), self._load()
             heir = Authority(self.machine.pki, self.authority, pair.cert, pair.key)
             behind = await probes.distrusting(where, own.bundle, heir.issue(_PROBE, _PROBE_SECONDS, now))
             self._refuse(behind, "do not trust the new authority yet")
             both = to_bundle([heir.certificate, own.certificate])
             with renewal.locked(self.machine.pki):
                 replace({self._file("crt"): (both, PUBLIC), self._file("key"): (pair.key, PRIVATE)})
-            for path in self._next:
-                path.unlink()
         renewal.renew(self.machine, now)
         signer = self._load()
         servers = [port for port in where if not port.name.startswith("kubelet")]
@@ -165,14 +165,9 @@ class Rotation:
     def _file(self, suffix: str) -> Path:
         return self.machine.pki / f"{self.authority}.{suffix}"
 
-    @property
-    def _next(self) -> tuple[Path, Path]:
-        path = successor.folder(self.machine) / self.authority
-        return path.with_name(f"{path.name}.crt"), path.with_name(f"{path.name}.key")
-
     def _line(self, step: str) -> str:
         return f"cloudctl certs rotate-ca {step}" + (" --ca etcd" if self.authority == certificates.ETCD_CA else "")
 
 
-def _spki(cert: x509.Certificate) -> bytes:
-    return cert.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+def _same_key(one: x509.Certificate, other: x509.Certificate) -> bool:
+    return one.public_key() == other.public_key()

@@ -6,7 +6,6 @@ It is encrypted with a key that all control planes have from the authority that 
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -42,9 +41,17 @@ async def shared(client: ApiClient, machine: Machine, authority: str) -> Pair:
     data = {"crt": encrypted(pair.cert, key), "key": encrypted(pair.key, key)}
     with contextlib.suppress(AlreadyExists):
         await client.create(resources.SECRETS, {"metadata": {"name": name, "namespace": NAMESPACE}, "data": data})
-    found = (await client.get(resources.SECRETS, name, NAMESPACE))["data"]
+    return await fetch(client, machine, authority)
+
+
+async def fetch(client: ApiClient, machine: Machine, authority: str) -> Pair:
+    """The one that was shared. Raises ClusterError when it is not there, or for others."""
+    key, name = _key(machine, authority), _secret(authority)
     try:
+        found = (await client.get(resources.SECRETS, name, NAMESPACE))["data"]
         return Pair(decrypted(found["crt"], key), decrypted(found["key"], key))
+    except NotFound as error:
+        raise ClusterError(f"the next authority is no longer in the Secret {NAMESPACE}/{name}: start again") from error
     except ClusterError as error:
         raise ClusterError(
             f"the Secret {NAMESPACE}/{name} is not from a control plane with this machine's {authority}.key: if it is left over "
@@ -56,8 +63,3 @@ async def forget(client: ApiClient, authority: str) -> None:
     """Have the Secret no longer there."""
     with contextlib.suppress(NotFound):
         await client.delete(resources.SECRETS, _secret(authority), NAMESPACE)
-
-
-def folder(machine: Machine) -> Path:
-    """Where this machine keeps the next authority until it signs: for root alone."""
-    return machine.home / "next"

@@ -288,6 +288,17 @@ async def test_without_certificate_and_token_the_node_begins_all_the_same(tmp_pa
         await bootstrap.ensure(node)
 
 
+async def test_a_node_whose_certificate_somebody_else_renews_asks_no_longer(tmp_path: Path) -> None:
+    node = joined(given(tmp_path), -600)
+    nobody = ["https://127.0.0.1:1"]
+    kubeconfig.write(node.bootstrap_kubeconfig, "lab", nobody, authority()[0], user="token", token="t.s")
+    asking = asyncio.create_task(bootstrap.ensure(node))
+    await asyncio.to_thread(pair.write, node.client_pair, new_pair(CA, CLIENT, 600, time.time()).pem)
+    async with asyncio.timeout(10):
+        await asking
+    assert kubeconfig.load(node.kubeconfig).servers == ["https://a:1", "https://b:1"]
+
+
 async def test_a_node_with_neither_kubeconfig_says_which_file_is_missing(tmp_path: Path) -> None:
     node = Settings("n", tmp_path, kubeconfig=f"{tmp_path}/k", bootstrap_kubeconfig=f"{tmp_path}/bootstrap.kubeconfig")
     with pytest.raises(kubeconfig.KubeconfigError, match=r"bootstrap\.kubeconfig"):

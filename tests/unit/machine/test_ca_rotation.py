@@ -17,8 +17,8 @@ from api.errors import AlreadyExists, NotFound
 from api.types import Object, Resource
 from client import cluster_info, kubeconfig
 from client.rest import ApiClient
-from cloudctl.cluster.pairs import Pair
-from cloudctl.cluster.pki import Leaf, is_issued_by, server_leaf
+from cloudctl.cluster.pairs import Pair, write_pair
+from cloudctl.cluster.pki import Leaf, is_issued_by, new_authority, server_leaf
 from cloudctl.cluster.state import ClusterError
 from cloudctl.machine import certificates, discovery
 from cloudctl.machine.certs import probes
@@ -113,8 +113,9 @@ class World:
     def __init__(self, folder: Path) -> None:
         settings = MachineSettings(node_name="one", address=LOOPBACK)
         self.machine, self.store = Machine(settings, folder / "home", folder / "etc"), Store()
-        certificates.ensure(self.machine, ["https://127.0.0.1:1"])
         pki = self.machine.pki
+        write_pair(pki / "ca.crt", pki / "ca.key", new_authority("kubernetes", now() - datetime.timedelta(days=1)))
+        certificates.ensure(self.machine, ["https://127.0.0.1:1"])
         self.server = Peer(pki / "apiserver.crt", pki / "apiserver.key", pki / "ca.crt")
         self._pair, self._ca = folder / "kubelet.pem", folder / "kubelet-ca.crt"
         self._ca.write_bytes((pki / "ca.crt").read_bytes())
@@ -190,7 +191,6 @@ async def test_an_authority_is_replaced_in_three_steps(world: World) -> None:
     assert rotation.phase() == Phase.NONE
     assert world.bundle() == x509.load_pem_x509_certificates(world.store.ca) == [new]
     assert not [key for key in world.store.objects if key[0] == "secrets"]
-    assert not list((world.machine.home / "next").iterdir())
 
 
 async def test_servers_that_extend_the_api_are_told_of_every_authority(world: World) -> None:
@@ -248,14 +248,18 @@ async def test_steps_out_of_order_say_which_comes_first(world: World) -> None:
         await rotation.start()
 
 
-async def test_every_control_plane_follows_the_same_authority(world: World, tmp_path: Path) -> None:
-    second = Machine(
-        world.machine.settings.model_copy(update={"node_name": "two"}), tmp_path / "two", tmp_path / "etc2"
-    )
+def joined(world: World, folder: Path) -> Machine:
+    """A further control plane, with what the first one shares."""
+    second = Machine(world.machine.settings.model_copy(update={"node_name": "two"}), folder / "two", folder / "etc2")
     for name in certificates.SHARED:
         (second.pki / name).parent.mkdir(parents=True, exist_ok=True)
         (second.pki / name).write_bytes((world.machine.pki / name).read_bytes())
     certificates.ensure(second, ["https://127.0.0.1:1"])
+    return second
+
+
+async def test_every_control_plane_follows_the_same_authority(world: World, tmp_path: Path) -> None:
+    second = joined(world, tmp_path)
     await world.rotation().start()
     await world.rotation(second).start()
     assert (second.pki / "ca.crt").read_bytes() == (world.machine.pki / "ca.crt").read_bytes()
@@ -263,6 +267,16 @@ async def test_every_control_plane_follows_the_same_authority(world: World, tmp_
     await world.rotation().switch(now())
     await world.rotation(second).switch(now())
     assert (second.pki / "ca.key").read_bytes() == (world.machine.pki / "ca.key").read_bytes()
+
+
+async def test_a_control_plane_that_joins_meanwhile_takes_part(world: World, tmp_path: Path) -> None:
+    await world.rotation().start()
+    second = joined(world, tmp_path)
+    assert world.rotation(second).phase() == Phase.STARTED
+    world.kubelet_follows()
+    await world.rotation(second).switch(now())
+    assert world.rotation(second).phase() == Phase.SWITCHED
+    assert certificates.load_authority(second, "ca").certificate == world.bundle()[1]
 
 
 async def test_the_next_authority_is_read_by_control_planes_of_this_cluster_alone(world: World, tmp_path: Path) -> None:
