@@ -119,6 +119,8 @@ class Core:
     async def start(self, plugins: Callable[[Core], Plugins]) -> None:
         """Build the chain's links, fill the caches, run the startup hooks."""
         self.plugins = plugins(self)
+        if self.options.etcd_follow_members:
+            self.spawn(self.etcd.members.follow())
         await self.feed.first(_ETCD_SECONDS)
         self.spawn(self.feed.run())
         for hook in self.plugins.startup:

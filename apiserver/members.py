@@ -31,6 +31,8 @@ ATTEMPT = 1.0
 """Seconds a member has for its answer at first, if there is another one to ask; twice that in the next round."""
 ALONE, TOGETHER = 10.0, 6.0
 """Seconds a call may take in all with one member and with several."""
+LOOK = 30.0
+"""Seconds between two looks at who is a member."""
 HOME = 10.0
 """Seconds after which the first member is tried again."""
 GRACE = 40.0
@@ -106,6 +108,7 @@ class Member:
     """One member and the connection to it."""
 
     def __init__(self, url: str, credentials: grpc.ChannelCredentials | None) -> None:
+        self.url = url
         scheme, separator, rest = url.strip().rpartition("://")
         self.target = rest.rstrip("/")
         if separator and scheme == "https":
@@ -122,8 +125,9 @@ class Members:
     """See the module. Make it inside a running event loop; `await close()` when done."""
 
     def __init__(self, servers: str, credentials: grpc.ChannelCredentials | None = None) -> None:
-        self._urls = [url for url in servers.split(",") if url.strip()]
-        self._all = [Member(url, credentials) for url in self._urls]
+        self._listed = [url for url in servers.split(",") if url.strip()]
+        self._credentials = credentials
+        self._all = [Member(url, credentials) for url in self._listed]
         self._at = 0
         self._well = True
         self._home = 0.0
@@ -138,7 +142,8 @@ class Members:
 
     def replace(self, credentials: grpc.ChannelCredentials | None) -> None:
         """Use these credentials from now on; what is under way on the old connections may end there."""
-        old, self._all = self._all, [Member(url, credentials) for url in self._urls]
+        self._credentials = credentials
+        old, self._all = self._all, [Member(member.url, credentials) for member in self._all]
         for member in old:
             self._spawn(member.channel.close(GRACE))
         self.on_leave()
@@ -150,6 +155,38 @@ class Members:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for member in self._all:
             await member.channel.close()
+
+    async def follow(self) -> None:
+        """Ask those members, too, that etcd names besides the listed ones; until cancelled.
+
+        The first of the list is the one on this machine, under whatever address etcd knows it. etcd tells nobody when its
+        members change, so it is asked now and then.
+        """
+        backoff = Backoff(1.0, LOOK)
+        while True:
+            try:
+                cluster = stubs.ClusterStub(self._all[0].channel)
+                answer = await cluster.MemberList(rpc.MemberListRequest(), timeout=ATTEMPT)
+            except grpc.aio.AioRpcError as error:
+                log.debug("etcd does not say who its members are: %s", error.details())
+                await asyncio.sleep(backoff.next())
+                continue
+            own = answer.header.member_id
+            self.know([one.clientURLs[0] for one in answer.members if own != one.ID and one.clientURLs])
+            backoff.reset()
+            await asyncio.sleep(LOOK)
+
+    def know(self, urls: list[str]) -> None:
+        """Have the listed members and these, and no others."""
+        present, asked = {member.url: member for member in self._all}, self.current
+        wanted = [*self._listed, *(url for url in sorted(urls) if url not in self._listed)]
+        if wanted == list(present):
+            return
+        log.info("etcd's members are %s", ", ".join(wanted))
+        self._all = [present.pop(url) if url in present else Member(url, self._credentials) for url in wanted]
+        self._at = self._all.index(asked) if asked in self._all else 0
+        for member in present.values():
+            self._spawn(member.channel.close(GRACE))
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

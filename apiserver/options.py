@@ -16,6 +16,7 @@ class Options:
     """Everything that may be set from outside. Paths are None when not given."""
 
     etcd_servers: str = "http://127.0.0.1:2379"
+    etcd_follow_members: bool = False
     etcd_prefix: str = "/registry"
     etcd_cafile: Path | None = None
     etcd_certfile: Path | None = None

@@ -56,14 +56,18 @@ def control_plane(machine: Machine, etcd_servers: list[str]) -> dict[str, Flags]
     pool = cluster.load_balancer_pool
     announced = (f"--load-balancer-interface={machine.settings.interface}",) if pool else ()
     return {
-        "apiserver": flags.apiserver(
-            machine.pki,
-            cluster.networks,
-            etcd_servers=",".join(etcd_servers),
-            bind="0.0.0.0",  # noqa: S104 - nodes and pods reach it
-            advertise=machine.settings.address,
-            port=cluster.port,
-            audit_log=home / "logs" / "audit.log",
+        "apiserver": (
+            *flags.apiserver(
+                machine.pki,
+                cluster.networks,
+                etcd_servers=",".join(etcd_servers),
+                bind="0.0.0.0",  # noqa: S104 - nodes and pods reach it
+                advertise=machine.settings.address,
+                port=cluster.port,
+                audit_log=home / "logs" / "audit.log",
+            ),
+            # The own member first; the others as they come and go.
+            "--etcd-follow-members",
         ),
         "controllers": (
             *flags.controllers(machine.pki, cluster.networks, machine.kubeconfig("controllers")),

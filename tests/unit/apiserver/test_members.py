@@ -115,3 +115,39 @@ async def test_the_first_member_is_asked_again_once_it_serves(three: Members, mo
         while three._tasks:
             await next(iter(three._tasks))
     assert script.asked == list("122" + "1" * 8)
+
+
+def targets(members: Members) -> list[str]:
+    """Whom it asks, in the order of asking, each until it fails."""
+    found = []
+    for _ in range(9):
+        found.append(members.current.target)
+        members.leave(members.current, "for the test")
+    return sorted(set(found), key=found.index)
+
+
+async def test_members_that_etcd_names_are_asked_after_the_listed_one() -> None:
+    made = Members("https://127.0.0.1:2379", None)
+    made.know(["https://192.0.2.3:2379", "https://192.0.2.2:2379"])
+    assert targets(made) == ["127.0.0.1:2379", "192.0.2.2:2379", "192.0.2.3:2379"]
+    await made.close()
+
+
+async def test_a_member_that_etcd_names_no_longer_is_not_asked_any_more() -> None:
+    made = Members("https://127.0.0.1:2379", None)
+    made.know(["https://192.0.2.3:2379", "https://192.0.2.2:2379"])
+    made.leave(made.current, "for the test")
+    assert made.current.target == "192.0.2.2:2379"
+    made.know(["https://192.0.2.3:2379"])
+    assert targets(made) == ["127.0.0.1:2379", "192.0.2.3:2379"]
+    await made.close()
+
+
+async def test_who_is_asked_stays_when_others_come() -> None:
+    made = Members("https://127.0.0.1:2379", None)
+    made.know(["https://192.0.2.3:2379"])
+    made.leave(made.current, "for the test")
+    asked = made.current
+    made.know(["https://192.0.2.2:2379", "https://192.0.2.3:2379"])
+    assert made.current is asked
+    await made.close()
