@@ -35,13 +35,14 @@ _STOP_SECONDS = 5.0
 class Keeper:
     """`run` until cancelled; `folder` is for the files that keepalived reads. Raises ClusterError, KubeconfigError."""
 
-    def __init__(self, machine: Machine, folder: Path, daemon: Daemon) -> None:
+    def __init__(self, machine: Machine, folder: Path, daemon: Daemon, program: str = PROGRAM) -> None:
         own = machine.settings
         if own.cluster.virtual_ip is None:
             raise ClusterError("this cluster has no virtual IP: it is chosen with `cloudctl init --virtual-ip`")
         self._place = Place(own.cluster.virtual_ip, own.address, own.interface or interface_of(own.address))
         self._port, self._server, self._daemon = own.cluster.port, machine.server, daemon
         self._configuration, self._fitness, self._folder = folder / "keepalived.conf", folder / "fitness", folder
+        self._program = program
         self._credentials = Credentials(machine.kubeconfig("controllers"))
         self._config = self._credentials.current()
         self._client = self._anybody()
@@ -81,7 +82,7 @@ class Keeper:
     @contextlib.asynccontextmanager
     async def _keepalived(self) -> AsyncIterator[asyncio.subprocess.Process]:
         process = await asyncio.create_subprocess_exec(
-            PROGRAM, "--vrrp", "--dont-fork", "--log-console", "--no-syslog", f"--use-file={self._configuration}",
+            self._program, "--vrrp", "--dont-fork", "--log-console", "--no-syslog", f"--use-file={self._configuration}",
             f"--pid={self._folder}/keepalived.pid", f"--vrrp_pid={self._folder}/vrrp.pid",
         )  # fmt: skip
         try:
