@@ -146,7 +146,7 @@ def rotate_switch(ca: Which = "kubernetes", force: Force = False) -> None:
 @rotate_cli.command("finish", cls=Verb)
 def rotate_finish(ca: Which = "kubernetes", force: Force = False) -> None:
     """Trust the old authority no longer."""
-    run(_rotate(ca, lambda rotation: rotation.finish(), force=force))
+    run(_rotate(ca, lambda rotation: rotation.finish(_now()), force=force))
 
 
 async def _rotate(ca: str, step: Callable[[Rotation], Awaitable[str]], *, force: bool = False) -> None:

@@ -74,6 +74,8 @@ class Systemd:
         timers = [path.name for path in sorted(self._units.glob("cloudlet-*.timer"))]
         if timers:
             await self._call("disable", "--now", "--quiet", *timers)
+            # When they last ran.
+            await self._call("clean", "--what=state", *timers)
 
     async def start(self, *daemons: str) -> None:
         """Start what does not run, all at once; return when every one says that it serves."""

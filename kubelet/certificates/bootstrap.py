@@ -24,6 +24,7 @@ from kubelet.certificates.signing import NotSigned, client_certificate, signed
 from kubelet.settings import Settings
 
 _REMEDY = "make a new token on a control plane (cloudctl token create) and join again"
+REVIVE = "`cloudctl certs revive` on a control plane prints the line that brings a node back"
 
 
 async def ensure(settings: Settings) -> None:
@@ -61,7 +62,7 @@ def _goes_without(settings: Settings) -> bool:
     """Whether the node begins with a certificate of no use: static pods run all the same, and may be the API server itself."""
     if not Path(settings.kubeconfig).exists() or Path(settings.bootstrap_kubeconfig).exists():
         return False
-    why = f"no valid certificate in {settings.kubeconfig} and no {settings.bootstrap_kubeconfig} to get one with: {_REMEDY}"
+    why = f"no valid certificate in {settings.kubeconfig} and no {settings.bootstrap_kubeconfig} to get one with: {REVIVE}"
     structlog.get_logger("bootstrap").error("the API server will not know this node", error=why)
     return True
 

@@ -20,6 +20,7 @@ from client.backoff import Backoff
 from client.clock import Clock
 from client.notify import notify
 from kubelet.certificates import pair
+from kubelet.certificates.bootstrap import REVIVE
 from kubelet.certificates.pair import Pair
 from kubelet.certificates.signing import NotSigned, Wanted
 
@@ -58,7 +59,7 @@ class Rotation:
             if not self._is_superseded(held) and (left := due - self._wall()) > 0:
                 await self._clock.sleep(min(left, _look_again(held)))
                 continue
-            held = await self._renew()
+            held = await self._renew(held)
             now = self._wall()
             due = max(self._due(held), now + max((held.end - now) / 2, _LEAST_SECONDS))
 
@@ -74,7 +75,7 @@ class Rotation:
         fits = held is not None and (held.common_name, held.names) == (self._wanted.common_name, self._wanted.names)
         return held.moment(self._share()) if held is not None and fits else 0.0
 
-    async def _renew(self) -> Pair:
+    async def _renew(self, held: Pair | None) -> Pair:
         """Try until there is a new certificate."""
         retry = Backoff(first=0.5, longest=20.0)
         while True:
@@ -83,6 +84,8 @@ class Rotation:
                 await asyncio.to_thread(pair.write, self._path, fresh.pem)
             except (ApiError, NotSigned, OSError) as error:
                 why = error.message if isinstance(error, ApiError) else str(error)
+                if held is not None and not self._wanted.names and held.end <= self._wall():
+                    why = f"this node's certificate has expired, nobody lets it in any more: {REVIVE} ({why})"
                 self._log.warning("no new certificate yet", error=why)
                 notify(f"STATUS=no new certificate in {self._path}: {why}")
                 await self._clock.sleep(retry.next())

@@ -51,9 +51,10 @@ async def distrusting(where: Iterable[Port], bundle: bytes, identity: Pair) -> l
     return await _complaints(where, asker, (Unauthorized, ServiceUnavailable))
 
 
-async def not_serving(where: Iterable[Port], authority: bytes) -> list[str]:
-    """Who does not serve with a certificate of this authority, and why."""
-    return await _complaints(where, Kubeconfig(servers=[], ca=authority), (ServiceUnavailable,))
+async def not_serving(where: Iterable[Port], authority: bytes, identity: Pair) -> list[str]:
+    """Who does not serve with a certificate of this authority, and why. The identity is one that everybody takes for good."""
+    asker = Kubeconfig(servers=[], ca=authority, cert=identity.cert, key=identity.key)
+    return await _complaints(where, asker, (ServiceUnavailable,))
 
 
 async def _complaints(where: Iterable[Port], asker: Kubeconfig, behind: tuple[type[ApiError], ...]) -> list[str]:

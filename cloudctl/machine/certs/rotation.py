@@ -73,9 +73,10 @@ class Rotation:
         pair = await successor.shared(self.client, self.machine, self.authority)
         own = self._load()
         await self._trust(to_bundle([own.certificate, x509.load_pem_x509_certificate(pair.cert)]))
+        pods = "have pods that talk to the API server start anew, unless they read their CA file again by themselves; then "
         return (
-            f"`{self._line('start')}` on every other control plane; then have pods that talk to the API server start anew, "
-            f"unless they read their CA file again by themselves; then `{self._line('switch')}` on every control plane"
+            f"`{self._line('start')}` on every other control plane; then {pods if self.authority == certificates.CA else ''}"
+            f"`{self._line('switch')}` on every control plane"
         )
 
     async def switch(self, now: datetime.datetime) -> str:
@@ -93,39 +94,44 @@ class Rotation:
             with renewal.locked(self.machine.pki):
                 replace({self._file("crt"): (both, PUBLIC), self._file("key"): (pair.key, PRIVATE)})
         renewal.renew(self.machine, now)
-        signer = self._load()
         servers = [port for port in where if not port.name.startswith("kubelet")]
-        if behind := await self._still_old(servers, to_bundle([signer.certificate])):
+        if behind := await self._still_old(servers, now):
             return f"`{self._line('switch')}` on the other control planes: " + "; ".join(behind)
-        if self.authority == certificates.CA:
-            # The order tells kubelets who signs; not before every control plane does by the same authority.
-            await discovery.set_ca(self.client, signer.bundle)
+        finish = f"`{self._line('finish')}` on every control plane"
+        if self.authority != certificates.CA:
+            return finish
+        # The order tells kubelets who signs; not before every control plane does by the same authority.
+        await discovery.set_ca(self.client, self._load().bundle)
         return (
-            "nodes ask for new certificates within a minute; fetch admin.kubeconfig anew where you have copies of it; "
-            f"then `{self._line('finish')}` on every control plane"
+            f"nodes ask for new certificates within a minute; fetch your copies of admin.kubeconfig anew; then {finish}"
         )
 
-    async def finish(self) -> str:
+    async def finish(self, now: datetime.datetime) -> str:
         """Trust the old authority no longer."""
-        phase, only = self.phase(), to_bundle([self._load().certificate])
+        phase = self.phase()
         if phase == Phase.STARTED:
             raise ClusterError(f"the old authority still signs on this machine: `{self._line('switch')}`")
         if phase == Phase.SWITCHED:
             where = await probes.ports(self.client, self.authority)
-            behind = await probes.not_serving(where, only)
-            self._refuse(behind, "do not have certificates of the new authority yet")
-        await self._trust(only)
+            self._refuse(await self._old(where, now), "do not have certificates of the new authority yet")
+        await self._trust(to_bundle([self._load().certificate]))
         await successor.forget(self.client, self.authority)
         return f"`{self._line('finish')}` on every other control plane; `cloudctl certs` shows the one that is left"
 
-    async def _still_old(self, where: list[probes.Port], authority: bytes) -> list[str]:
-        """Who does not serve by the authority yet, once this machine's own daemons have had time to read their files again."""
-        backoff, behind = Backoff(first=0.1), await probes.not_serving(where, authority)
+    async def _old(self, where: list[probes.Port], now: datetime.datetime) -> list[str]:
+        """Who does not serve by the authority that signs here."""
+        signer = self._load()
+        identity = signer.issue(_PROBE, _PROBE_SECONDS, now)
+        return await probes.not_serving(where, to_bundle([signer.certificate]), identity)
+
+    async def _still_old(self, where: list[probes.Port], now: datetime.datetime) -> list[str]:
+        """The same, once this machine's own daemons have had time to read their files again."""
+        backoff, behind = Backoff(first=0.1), await self._old(where, now)
         try:
             async with asyncio.timeout(_SETTLE_SECONDS):
                 while any(self.machine.settings.address in complaint for complaint in behind):
                     await asyncio.sleep(backoff.next())
-                    behind = await probes.not_serving(where, authority)
+                    behind = await self._old(where, now)
         except TimeoutError:
             pass  # then they are among those who are behind
         return behind

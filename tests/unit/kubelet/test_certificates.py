@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from api.errors import ServiceUnavailable
 from api.types import Object
@@ -216,6 +217,16 @@ async def test_a_certificate_that_is_due_when_it_comes_is_not_asked_for_in_a_loo
         assert renewals.made == 1 and renewals.clock.pauses[0] > 0
         await renewals.clock.pass_by(0.5)
         assert renewals.made == 1
+
+
+async def test_a_node_whose_certificate_has_ended_says_how_it_comes_back(tmp_path: Path) -> None:
+    renewals = Renewals(tmp_path / "c.pem")
+    pair.write(renewals.path, new_pair(CA, CLIENT, 600, renewals.wall() - 900).pem)
+    renewals.failures = 1
+    with structlog.testing.capture_logs() as logs:
+        async with renewals.running():
+            pass
+    assert "cloudctl certs revive" in logs[0]["error"] and "does not answer" in logs[0]["error"]
 
 
 OLD, NEW = authority(), authority()

@@ -187,7 +187,7 @@ async def test_an_authority_is_replaced_in_three_steps(world: World) -> None:
     assert all(cert and is_issued_by(cert, new) for cert in held.values())
     world.kubelet_follows()
 
-    await rotation.finish()
+    await rotation.finish(now())
     assert rotation.phase() == Phase.NONE
     assert world.bundle() == x509.load_pem_x509_certificates(world.store.ca) == [new]
     assert not [key for key in world.store.objects if key[0] == "secrets"]
@@ -209,8 +209,8 @@ async def test_every_step_may_be_repeated(world: World) -> None:
     await rotation.switch(now())
     await rotation.switch(now())
     world.kubelet_follows()
-    await rotation.finish()
-    await rotation.finish()
+    await rotation.finish(now())
+    await rotation.finish(now())
     assert world.bundle() == [before[1]]
 
 
@@ -231,7 +231,7 @@ async def test_the_old_authority_is_trusted_while_a_kubelet_serves_by_it(world: 
     world.kubelet_follows()
     await rotation.switch(now())
     with pytest.raises(ClusterError, match=r"kubelet of worker: its certificate is of another authority"):
-        await rotation.finish()
+        await rotation.finish(now())
     assert len(world.bundle()) == 2
 
 
@@ -241,7 +241,7 @@ async def test_steps_out_of_order_say_which_comes_first(world: World) -> None:
         await rotation.switch(now())
     await rotation.start()
     with pytest.raises(ClusterError, match="rotate-ca switch"):
-        await rotation.finish()
+        await rotation.finish(now())
     world.kubelet_follows()
     await rotation.switch(now())
     with pytest.raises(ClusterError, match="rotate-ca finish"):
@@ -295,6 +295,6 @@ async def test_an_identity_of_nobody_is_told_apart_from_one_that_is_known(world:
     known = authority.issue(Leaf("x"))
     assert await probes.distrusting(where, authority.bundle, known) == []
     assert await probes.distrusting(where, authority.bundle, Pair(b"", b""))
-    assert await probes.not_serving(where, authority.bundle) == []
+    assert await probes.not_serving(where, authority.bundle, known) == []
     world.server.close()
-    assert await probes.not_serving(where, authority.bundle)
+    assert await probes.not_serving(where, authority.bundle, known)
