@@ -24,8 +24,9 @@ down:            ## stop the cluster; its data stays
 test: setup images ## every test
 	@$(PYTHON_IN) -m pytest
 
-lab: setup images ## the fault matrix on a lab of systemd machines: fault x component, outage, losses
+lab: setup images ## the fault matrix on a lab of systemd machines, then its long tests
 	@$(PYTHON_IN) -m tests.lab
+	@$(PYTHON_IN) -m pytest -m long -s tests/lab
 
 lint: setup      ## ruff, mypy, import-linter
 	@.venv/bin/ruff check .

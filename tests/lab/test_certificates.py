@@ -28,6 +28,7 @@ from tests.lab.test_restore import running
 
 pytestmark = [
     pytest.mark.timeout(600),
+    pytest.mark.long,
     pytest.mark.skipif(INVENTORY in os.environ, reason="it needs a cluster with certificates of its own"),
 ]
 CLUSTER, LIFE = "certs", 90

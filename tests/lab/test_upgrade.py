@@ -25,7 +25,7 @@ from tests.lab.machines import Machine
 from tests.lab.provision import Provided
 from tests.lab.recorder import Recorder
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 _PACKAGES = ("api", "client", "apiserver", "controllers", "scheduler", "kubelet", "proxy", "cloudctl", "deploy")
 _FILES = ("pyproject.toml", "README.md", "LICENSE")
 _UPGRADE_SECONDS, _WHOLE_SECONDS = 240.0, 120.0

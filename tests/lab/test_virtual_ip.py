@@ -18,7 +18,7 @@ from tests.lab.cluster import HOME, Lab
 from tests.lab.machines import Machine
 from tests.lab.provision import Provided
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 _WHOLE_SECONDS = 120.0
 _PROMISE = 3.0
 _INTERVAL, _TRY_SECONDS = 0.25, 2.0
