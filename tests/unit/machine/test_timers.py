@@ -1,0 +1,51 @@
+"""Timers of the machine: put in place with what differs here, and taken away without a trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cloudctl.machine.systemd import SOURCE, Systemd
+from tests.unit.machine.programs import Recorded
+
+UNIT = "cloudlet-certs.timer"
+
+
+async def test_a_timer_is_enabled_as_its_unit_says(tmp_path: Path) -> None:
+    commands = Recorded("", "")
+    await Systemd(commands, tmp_path).enable_timer("certs")
+    assert commands.lines == [("systemctl", "enable", "--quiet", UNIT), ("systemctl", "restart", UNIT)]
+    assert not list(tmp_path.iterdir())
+
+
+async def test_what_a_machine_says_otherwise_is_read_before_the_timer_starts(tmp_path: Path) -> None:
+    commands = Recorded("", "", "")
+    await Systemd(commands, tmp_path).enable_timer("certs", "[Timer]\nOnUnitInactiveSec=7\n")
+    assert [line[1] for line in commands.lines] == ["daemon-reload", "enable", "restart"]
+    assert (tmp_path / f"{UNIT}.d" / "override.conf").read_text() == "[Timer]\nOnUnitInactiveSec=7\n"
+
+
+async def test_timers_and_what_differs_here_go(tmp_path: Path) -> None:
+    commands = Recorded("", "", "")
+    (tmp_path / UNIT).touch()
+    (tmp_path / f"{UNIT}.d").mkdir()
+    (tmp_path / f"{UNIT}.d" / "override.conf").touch()
+    (tmp_path / "other.timer").touch()
+    systemd = Systemd(commands, tmp_path)
+    await systemd.disable_timers()
+    await systemd.remove()
+    assert commands.lines[0] == ("systemctl", "disable", "--now", "--quiet", UNIT)
+    assert commands.lines[1] == ("systemctl", "clean", "--what=state", UNIT)
+    assert [path.name for path in tmp_path.iterdir()] == ["other.timer"]
+
+
+async def test_a_machine_without_timers_needs_no_call(tmp_path: Path) -> None:
+    commands = Recorded()
+    await Systemd(commands, tmp_path).disable_timers()
+    assert commands.lines == []
+
+
+def test_renewal_comes_before_every_daemon_that_has_certificates_when_the_machine_boots() -> None:
+    lines = (SOURCE / "cloudlet-certs.service").read_text().splitlines()
+    before = {unit for line in lines if line.startswith("Before=") for unit in line.removeprefix("Before=").split()}
+    daemons = {path.name for path in SOURCE.glob("*.service")} - {"cloudlet-certs.service", "cloudlet-snapshot.service"}
+    assert before == daemons - {"cloudlet-proxy.service", "cloudlet-vip.service"}  # who have none of their own
