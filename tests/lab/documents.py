@@ -28,9 +28,10 @@ Written from a lab by `python -m tests.lab.documents --write`; the lab's tests c
 
 ## Exposure
 
-`systemd-analyze security` on a control plane, 0 (safest) to 10. What keeps the figures of the last three up: the kubelet must
-mount where Docker sees it and enter pods' network namespaces, the cloud controllers set addresses and start HAProxy, the proxy
-writes nftables rules. None of them may load kernel modules, set the clock, open raw devices or gain privileges.
+`systemd-analyze security` on a control plane, 0 (safest) to 10. What keeps the figures of the last four up: the cloud
+controllers set addresses and start HAProxy, the virtual IP's keepalived sets one address, the kubelet must mount where Docker
+sees it and enter pods' network namespaces, the proxy writes nftables rules. None of them may load kernel modules, set the clock,
+open raw devices or gain privileges.
 
 | unit | exposure | in systemd's words |
 |---|--:|---|

@@ -55,7 +55,11 @@ async def upgrade(machine: Machine, release: Release, steps: Steps) -> bool:
     with stages.stage(f"programs of {release.version}", changes=False):
         folder = await programs.install(present, release, commands)
     with stages.stage(f"daemons of {release.version}"):
-        await _restart(folder, commands)
+        try:
+            await _restart(folder, commands)
+        except ClusterError:
+            programs.distrust(folder)
+            raise
     programs.forget_others(folder, present)
     return True
 

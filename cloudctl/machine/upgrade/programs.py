@@ -27,6 +27,7 @@ def folder(present: Path, release: Release) -> Path:
 async def install(present: Path, release: Release, commands: Commands) -> Path:
     """Have a copy of the present programs with the wheel in the place of the old one; returns its folder. Raises CommandError.
 
+    What both have is one file with two names: 200 MB written at once would have etcd wait for its disk.
     What the release needs beyond the present libraries is taken from the wheel's folder, or fetched.
     """
     wanted = folder(present, release)
@@ -43,14 +44,26 @@ async def install(present: Path, release: Release, commands: Commands) -> Path:
     except BaseException:
         node.forget(wanted)
         raise
-    await asyncio.to_thread(os.sync)  # so that no power failure leaves the mark and not what it stands for
     (wanted / _MARK).touch()
     return wanted
 
 
+def distrust(folder: Path) -> None:
+    """Have it made anew the next time: what does not work may not be whole, after a power failure for instance."""
+    (folder / _MARK).unlink(missing_ok=True)
+
+
 def _copy(present: Path, wanted: Path) -> None:
     node.forget(wanted)
-    shutil.copytree(present, wanted, symlinks=True, ignore=shutil.ignore_patterns(_MARK))
+    shutil.copytree(present, wanted, symlinks=True, ignore=shutil.ignore_patterns(_MARK), copy_function=_share)
+
+
+def _share(source: str, target: str) -> None:
+    """pip replaces files and never writes into one that is there, so the present programs stay as they are."""
+    try:
+        os.link(source, target)
+    except OSError:  # another filesystem, or one without such links
+        shutil.copy2(source, target)
 
 
 def forget_others(*kept: Path) -> None:

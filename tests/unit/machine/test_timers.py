@@ -10,11 +10,15 @@ from tests.unit.machine.programs import Recorded
 UNIT = "cloudlet-certs.timer"
 
 
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 async def test_a_timer_is_enabled_as_its_unit_says(tmp_path: Path) -> None:
     commands = Recorded("", "")
     await Systemd(commands, tmp_path).enable_timer("certs")
     assert commands.lines == [("systemctl", "enable", "--quiet", UNIT), ("systemctl", "restart", UNIT)]
-    assert not list(tmp_path.iterdir())
+    assert names(tmp_path) == []
 
 
 async def test_what_a_machine_says_otherwise_is_read_before_the_timer_starts(tmp_path: Path) -> None:
@@ -35,7 +39,7 @@ async def test_timers_and_what_differs_here_go(tmp_path: Path) -> None:
     await systemd.remove()
     assert commands.lines[0] == ("systemctl", "disable", "--now", "--quiet", UNIT)
     assert commands.lines[1] == ("systemctl", "clean", "--what=state", UNIT)
-    assert [path.name for path in tmp_path.iterdir()] == ["other.timer"]
+    assert names(tmp_path) == ["other.timer"]
 
 
 async def test_a_machine_without_timers_needs_no_call(tmp_path: Path) -> None:
