@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(INVENTORY in os.environ, reason="it needs a cluster with certificates of its own"),
 ]
-CLUSTER, LIFE = "certs", 90
+CLUSTER, LIFE = "certs", 75
 EXISTING = "CLOUDLET_CERTIFICATES_LAB"
 """The name of a cluster with such certificates that is there already."""
 _UNITS = "cloudlet-etcd cloudlet-apiserver cloudlet-controllers cloudlet-scheduler cloudlet-cloud cloudlet-kubelet cloudlet-proxy"
