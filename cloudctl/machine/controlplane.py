@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from api import resources
 from api.errors import ApiError
 from client.backoff import Backoff
-from client.command import Commands
+from client.command import CommandError, Commands
 from client.rest import ApiClient
 from cloudctl.cluster.flags import Flags, Member
 from cloudctl.cluster.state import ClusterError
@@ -68,7 +68,10 @@ class ControlPlane:
         if not self._static:
             await self._systemd.restart("etcd")
             return
-        await staticpods.restart(self._commands, self._machine, "etcd")
+        try:
+            await self._replaced("etcd", await self._containers("etcd"))
+        except CommandError as error:
+            raise ClusterError(f"etcd's container is not replaced: {error}") from error
         await self._store_answers()
 
     async def _store_answers(self) -> None:
@@ -128,12 +131,20 @@ class ControlPlane:
 
     async def _replace(self, daemon: str) -> None:
         """Have the kubelet start another container of a static pod; by its manifest if that has changed."""
-        before = await staticpods.containers(self._commands, self._machine, daemon)
-        if not staticpods.write(self._machine, daemon, self._flags()[daemon]) and before:
+        before = await self._containers(daemon)
+        changed = staticpods.write(self._machine, daemon, self._flags()[daemon])
+        await self._replaced(daemon, before, stop=not changed)
+
+    async def _containers(self, daemon: str) -> set[str]:
+        return await staticpods.containers(self._commands, self._machine, daemon)
+
+    async def _replaced(self, daemon: str, before: set[str], *, stop: bool = True) -> None:
+        """Return when the kubelet has started another container of a static pod than those before, which are stopped first."""
+        if stop and before:
             await self._commands.run("docker", "stop", *before, timeout=_READY_SECONDS)
 
         async def replaced() -> bool:
-            now = await staticpods.containers(self._commands, self._machine, daemon)
+            now = await self._containers(daemon)
             return bool(now) and now.isdisjoint(before)
 
         await _until(replaced, f"the kubelet has not started {daemon} anew: see `journalctl -u cloudlet-kubelet`")

@@ -121,15 +121,6 @@ async def containers(commands: Commands, machine: Machine, daemon: str) -> set[s
     return set((await commands.run("docker", "ps", "--quiet", "--no-trunc", *filters)).split())
 
 
-async def restart(commands: Commands, machine: Machine, daemon: str) -> None:
-    """Start a daemon's container anew. Raises ClusterError."""
-    try:
-        if found := await containers(commands, machine, daemon):
-            await commands.run("docker", "restart", *found, timeout=_LOAD_SECONDS)
-    except CommandError as error:
-        raise ClusterError(f"the container of {daemon} does not start anew: {error}") from error
-
-
 def write(machine: Machine, daemon: str, flags: Flags) -> bool:
     """Have the manifest in the kubelet's folder, which starts the pod; anew, and then this is True, if it was another."""
     folder = machine.kubelet_root / "manifests"

@@ -74,8 +74,9 @@ class Systemd:
         timers = [path.name for path in sorted(self._units.glob("cloudlet-*.timer"))]
         if timers:
             await self._call("disable", "--now", "--quiet", *timers)
-            # When they last ran.
-            await self._call("clean", "--what=state", *timers)
+        for timer in timers:
+            # When it last ran; most timers do not remember that, and then systemd complains.
+            await self._commands.succeeds("systemctl", "clean", "--what=state", timer)
 
     async def start(self, *daemons: str) -> None:
         """Start what does not run, all at once; return when every one says that it serves."""

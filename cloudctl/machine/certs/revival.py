@@ -63,7 +63,7 @@ async def revive(machine: Machine, steps: Steps, now: datetime.datetime) -> Revi
             await plane.restart_store()
     async with ApiClient.from_kubeconfig(machine.admin_kubeconfig, "cloudctl") as client:
         with stages.stage("API server"):
-            await _serving(client)
+            await serving(client)
         with stages.stage("what workers need"):
             await discovery.set_ca(client, bundle)
             token = await tokens.create(client)
@@ -72,8 +72,8 @@ async def revive(machine: Machine, steps: Steps, now: datetime.datetime) -> Revi
     return Revived(made, machine.server, token, discovery.ca_hash(bundle))
 
 
-async def _serving(client: ApiClient) -> None:
-    """Return when the store answers through an API server."""
+async def serving(client: ApiClient) -> None:
+    """Return when the store answers through an API server. Raises ClusterError when it does not in time."""
     backoff, said = Backoff(first=0.2), ""
     try:
         async with asyncio.timeout(_SERVING_SECONDS):

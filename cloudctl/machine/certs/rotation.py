@@ -25,6 +25,7 @@ from cloudctl.cluster.state import ClusterError
 from cloudctl.machine import certificates, discovery
 from cloudctl.machine.certs import probes, renewal, successor
 from cloudctl.machine.certs.places import save, with_authority
+from cloudctl.machine.certs.revival import serving
 from cloudctl.machine.controlplane import ControlPlane
 from cloudctl.machine.layout import Machine
 
@@ -146,6 +147,7 @@ class Rotation:
         if self.authority == certificates.ETCD_CA:
             if changed:
                 await self.plane.restart_store()
+                await serving(self.client)
             return
         for who in certificates.CLIENTS:
             path = self.machine.kubeconfig(who)
