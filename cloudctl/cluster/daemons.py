@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from cloudctl.cluster import flags
-from cloudctl.cluster.state import LOAD_BALANCER_POOL, Cluster
+from cloudctl.cluster.state import LOAD_BALANCER_POOL, Cluster, ClusterError
 from cloudctl.supervisor.spec import Spec
 
 _MODULES = {
@@ -19,6 +19,7 @@ _MODULES = {
     "kubelet": "kubelet",
 }
 _NETWORKS = flags.Networks()
+_GRACE_VARIABLE = "CLOUDLET_NODE_MONITOR_GRACE_PERIOD"
 _ETCD_ORDER, _SERVER_ORDER, _CONTROL_ORDER, _NODE_ORDER = 10, 20, 30, 40
 
 
@@ -91,13 +92,18 @@ def apiserver(cluster: Cluster) -> Spec:
 def controllers(cluster: Cluster) -> Spec:
     """The controller manager."""
     chosen = flags.controllers(cluster.pki, _NETWORKS, cluster.kubeconfig("controllers"))
-    return _daemon(cluster, "controllers", "controllers", _CONTROL_ORDER, *chosen, "--no-leader-elect", *_grace())
+    grace = _grace()
+    patience = (f"--node-monitor-grace-period={grace:g}",) if grace else ()
+    return _daemon(cluster, "controllers", "controllers", _CONTROL_ORDER, *chosen, "--no-leader-elect", *patience)
 
 
-def _grace() -> list[str]:
+def _grace() -> float | None:
     """Seconds without a heartbeat after which a node counts as lost, if the environment asks for other than 40."""
-    seconds = os.environ.get("CLOUDLET_NODE_MONITOR_GRACE_PERIOD")
-    return [f"--node-monitor-grace-period={seconds}"] if seconds else []
+    seconds = os.environ.get(_GRACE_VARIABLE)
+    try:
+        return float(seconds) if seconds else None
+    except ValueError as error:
+        raise ClusterError(f"{_GRACE_VARIABLE} must be a number of seconds, not {seconds!r}") from error
 
 
 def scheduler(cluster: Cluster) -> Spec:
@@ -133,6 +139,7 @@ def kubelet(cluster: Cluster, node: str) -> Spec:
         address=cluster.node_address(node),
         port=cluster.kubelet_port(node),
         ca=cluster.pki / "ca.crt",
+        grace=_grace(),
     )
     own = (
         f"--tls-cert-file={cluster.pki / (name + '.crt')}",

@@ -119,8 +119,22 @@ def proxy(kubeconfig: Path, networks: Networks, node: str) -> Flags:
     )
 
 
-def kubelet(kubeconfig: Path, networks: Networks, node: str, *, root: Path, address: str, port: int, ca: Path) -> Flags:
-    """What every node agent has; how it comes by its certificates is added by the caller."""
+def kubelet(
+    kubeconfig: Path,
+    networks: Networks,
+    node: str,
+    *,
+    root: Path,
+    address: str,
+    port: int,
+    ca: Path,
+    grace: float | None = None,
+) -> Flags:
+    """What every node agent has; how it comes by its certificates is added by the caller.
+
+    `grace`: seconds of silence after which the controllers give the node up, None for the default. Whoever is to be missed
+    sooner must say more often that it is there: with the default's rhythm one lost heartbeat would cost the node its pods.
+    """
     return (
         f"--kubeconfig={kubeconfig}",
         f"--hostname-override={node}",
@@ -131,4 +145,5 @@ def kubelet(kubeconfig: Path, networks: Networks, node: str, *, root: Path, addr
         f"--cluster-dns={networks.dns}",
         f"--cluster-domain={networks.domain}",
         f"--client-ca-file={ca}",
+        *((f"--node-lease-duration-seconds={max(4, int(grace))}",) if grace else ()),
     )

@@ -85,7 +85,7 @@ def control_plane(machine: Machine, etcd_servers: list[str]) -> dict[str, Flags]
 def node(machine: Machine) -> dict[str, Flags]:
     """Of the daemons that every machine has."""
     decided = machine.settings
-    networks, grace = decided.cluster.networks, decided.cluster.node_monitor_grace_period
+    networks = decided.cluster.networks
     labels = decided.node_labels
     # The label of its role a node may not give itself; `join.mark` does that.
     taints = [TAINT] if machine.is_control_plane and not decided.schedulable else []
@@ -97,14 +97,13 @@ def node(machine: Machine) -> dict[str, Flags]:
         address=decided.address,
         port=KUBELET_PORT,
         ca=machine.pki / "ca.crt",
+        grace=decided.cluster.node_monitor_grace_period,
     )
     return {
         "kubelet": (
             *kubelet,
             f"--bootstrap-kubeconfig={machine.bootstrap_kubeconfig}",
             "--rotate-server-certificates",
-            # Whoever is to be missed sooner says more often that it is there.
-            *((f"--node-lease-duration-seconds={max(4, int(grace))}",) if grace else ()),
             # On a control plane the CA's file belongs to `cloudctl certs`, as all of pki/ does.
             *(
                 (f"--sync-kubeconfigs={','.join(str(machine.kubeconfig(who)) for who in CLIENTS)}",)

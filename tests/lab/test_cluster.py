@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from api import resources
 from client.command import CommandError, Commands
 from tests.lab import documents
 from tests.lab.example import IMAGES, ROOT, Example, example
@@ -89,4 +91,22 @@ async def test_every_daemon_stops_within_ten_seconds_and_leaves_containers_alone
     assert results.split() == ["success", "success"]
     assert await worker.run("docker", "ps", "--quiet", "--no-trunc") == before
     await worker.run("systemctl", "start", "cloudlet-kubelet", "cloudlet-proxy", timeout=90)
+    await lab.lab.whole(_WHOLE_SECONDS)
+
+
+async def test_a_worker_that_was_reset_is_as_it_was_and_joins_again(lab: Provided) -> None:
+    first, worker = lab.lab.of("control-plane")[0], lab.lab.of("worker")[-1]
+    await worker.run("cloudctl", "reset", timeout=120)
+    for folder in ("/etc/cloudlet", "/var/lib/cloudlet"):
+        assert not (await worker.run("find", "/etc", "/var/lib", "-path", f"{folder}/*")).split(), folder
+    assert not (await worker.run("find", "/etc/systemd/system", "-name", "cloudlet*")).split()
+    assert not (await worker.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "cloudlet*")).split()
+    assert not (await worker.run("docker", "ps", "--all", "--quiet")).split()
+    assert not (await worker.run("ip", "-4", "route", "show", "proto", "117")).split()
+    assert "table inet cloudlet" not in await worker.run("nft", "list", "tables")
+
+    async with lab.lab.client() as client:
+        await client.delete(resources.NODES, worker.name)
+    invitation = json.loads(await first.run("cloudctl", "token", "create", "-o", "json"))
+    await worker.run(*invitation["join"].split(), timeout=_WHOLE_SECONDS)
     await lab.lab.whole(_WHOLE_SECONDS)

@@ -68,7 +68,8 @@ class Release:
                 inside = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
                 about = email.parser.Parser().parsestr(wheel.read(inside).decode())
         except (OSError, zipfile.BadZipFile, StopIteration, UnicodeDecodeError) as error:
-            raise ClusterError(f"{path} is no wheel: {error or 'it has no metadata'}") from error
+            why = getattr(error, "strerror", None) or str(error) or "it has no metadata"
+            raise ClusterError(f"{path} is no wheel: {why}") from error
         if about["Name"] != "cloudlet":
             raise ClusterError(f"{path} is a wheel of {about['Name']}, not of cloudlet")
         return cls(path.absolute(), Version.parse(about["Version"]), digest)
