@@ -24,10 +24,14 @@ log = logging.getLogger("apiserver.feed")
 
 WAIT = 3.0
 """Seconds a request waits for the caches to reach a revision (kube-apiserver's figure)."""
-PULSE = 1.0
+PULSE = 0.5
 """Seconds between two questions for the store's revision."""
-QUORUM = 2.5
-"""Seconds that such a question may take before etcd is taken to have lost its quorum (an election takes less)."""
+QUORUM = 1.5
+"""Seconds that such a question may take before etcd is taken to have lost its quorum.
+
+An election may take longer. That all servers call themselves unready then moves nobody (client/endpoints.py), and the clients of
+the one that is cut off from the new leader must hear of it while there is time to go to another.
+"""
 LAG = 1.0
 """Seconds that a watch may stand still while the store is ahead of it."""
 

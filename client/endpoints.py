@@ -1,15 +1,16 @@
 """The API servers of a cluster as one transport: what is outstanding on a server that dies is given up within three seconds.
 
 Promises, with several servers (a lone one is neither asked nor given up):
-- A server from which something is outstanding and nothing has been heard for `PERIOD` is asked for /readyz; when it does not
-  answer within `PATIENCE`, it and all others are asked at once. It is given up only for one in better health: when nobody
-  answers the fault may be on this side, and a busy machine must not make its clients run in circles.
+- A server from which something is outstanding and nothing has been heard for `PERIOD` is asked for /readyz, more often while a
+  request waits than for a watch; when it does not answer within `PATIENCE`, it and all others are asked at once, until it is
+  well or another one is. It is given up only for one in better health: when nobody answers the fault may be on this side, and a
+  busy machine must not make its clients run in circles.
 - Giving up a silent server closes its connections, which fails its requests and watches (at most PERIOD + 2 PATIENCE after
-  the last sign of life). One that answers that it is not ready is left at once, and has `_DRAIN_SECONDS` to finish.
+  the last sign of life). One that answers that it is not ready is left at once, and has `_DRAIN_SECONDS` to finish or to be well.
 - New certificates are for new connections: those with the old ones end with the request or watch that they are used for.
 - After `_HOME_SECONDS` elsewhere the client returns to its home (client/roster.py) if that is ready; watches follow as they end.
 
-Its own traffic is one small request a second and server in use, and none where answers or events keep coming.
+Its own traffic is one small request a second and server in use, two while one waits, none where answers or events keep coming.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from client.roster import Health, Roster
 from client.transport import Transport
 
 PERIOD, PATIENCE = 1.0, 0.7
-_DRAIN_SECONDS = 2.0
+_WAITING_PERIOD = 0.5
+_AGAIN_SECONDS = 0.25
+_DRAIN_SECONDS = 0.5
 _HOME_SECONDS = 60.0
 
 
@@ -56,6 +59,11 @@ class Endpoint:
     def outstanding(self) -> int:
         """How many requests wait for an answer or read one."""
         return self._transport.outstanding + sum(old.outstanding for old in self._old)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a request has no answer yet."""
+        return any(each.waiting for each in (self._transport, *self._old))
 
     @property
     def heard(self) -> float:
@@ -158,14 +166,18 @@ class Endpoints(httpx.AsyncBaseTransport):
 
     async def _guard(self, endpoint: Endpoint) -> None:
         """Look after a server for as long as something is outstanding on it."""
-        looked = time.monotonic()
+        looked, again = time.monotonic(), PERIOD
         while endpoint.outstanding:
             await self._go_home(endpoint)
-            silent_for = time.monotonic() - max(endpoint.heard, looked)
-            if silent_for < PERIOD:
-                await asyncio.sleep(PERIOD - silent_for)
+            # What it says of its health is heard, too, but before it is looked at the clock.
+            due = endpoint.heard + PERIOD if endpoint.heard > looked else looked + again
+            if (pause := due - time.monotonic()) > 0:
+                await asyncio.sleep(pause)
                 continue
-            if await endpoint.health() is not Health.READY:
+            if await endpoint.health() is Health.READY:
+                again = _WAITING_PERIOD if endpoint.waiting else PERIOD
+            else:
+                again = _AGAIN_SECONDS
                 await self._compare(endpoint)
             looked = time.monotonic()
 
@@ -187,6 +199,8 @@ class Endpoints(httpx.AsyncBaseTransport):
             self.roster.use(better)
         if not silent:
             await asyncio.sleep(_DRAIN_SECONDS)
+            if await endpoint.health() is Health.READY:
+                return
         endpoint.abort()
 
     async def _go_home(self, endpoint: Endpoint) -> None:

@@ -31,8 +31,8 @@ _KEEPALIVE_SECONDS, _KEEPALIVE_INTERVAL, _UNACKNOWLEDGED_SECONDS = 10, 5, 20
 class Transport(AiohttpTransport):
     """Connections to any number of origins, kept for `idle` seconds between requests; made in the loop of the first one.
 
-    `outstanding` counts the requests that wait for an answer or read one, `heard` is the monotonic time of the last answer or
-    piece of one.
+    `outstanding` counts the requests that wait for an answer or read one, `waiting` those of them that wait for its head;
+    `heard` is the monotonic time of the last answer or piece of one.
     """
 
     def __init__(self, context: ssl.SSLContext, *, max_connections: int = 256, idle: float = 60.0) -> None:
@@ -55,7 +55,7 @@ class Transport(AiohttpTransport):
             )
 
         super().__init__(verify=context, trust_env=False, client=session)
-        self.outstanding = 0
+        self.outstanding = self.waiting = 0
         self.heard = 0.0
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._closing: asyncio.Future[None] | None = None
@@ -73,6 +73,7 @@ class Transport(AiohttpTransport):
         limits = list(extensions.get("timeout", {}).values())
         seconds = None if None in limits or not limits else sum(limits)
         self.outstanding += 1
+        self.waiting += 1
         try:
             async with asyncio.timeout(seconds):
                 response = await super().handle_async_request(request)
@@ -82,6 +83,8 @@ class Transport(AiohttpTransport):
         except BaseException:
             self.left()
             raise
+        finally:
+            self.waiting -= 1
         self.heard = time.monotonic()
         response.stream = _Body(response.stream, self)
         return response

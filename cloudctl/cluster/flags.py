@@ -43,6 +43,8 @@ def etcd(keys: Path, data: Path, member: Member) -> Flags:
         f"--initial-advertise-peer-urls={member.peer_url}",
         f"--initial-cluster={','.join(f'{name}={url}' for name, url in member.peers.items())}",
         f"--initial-cluster-state={'existing' if member.joins else 'new'}",
+        # Off by default before 3.5: a member that comes back from a partition would depose the leader that the others have.
+        "--pre-vote=true",
         "--client-cert-auth=true",
         "--peer-client-cert-auth=true",
         "--auto-compaction-mode=periodic",

@@ -61,7 +61,10 @@ def provided() -> Iterator[Provided]:
     if path := os.environ.get(INVENTORY, ""):
         yield from_inventory(Path(path))
     elif name := os.environ.get(EXISTING, ""):
-        yield asyncio.run(from_containers(name))
+        images.ensure_busybox()
+        given = asyncio.run(from_containers(name))
+        asyncio.run(given.load(given.image))
+        yield given
     else:
         with created(_NAME, CONTROL_PLANES, WORKERS, _SETTINGS):
             yield asyncio.run(from_containers(_NAME))

@@ -36,7 +36,8 @@ from client.rest import ApiClient
 from tests.lab.operations import Event, History, Outcome, Read, Session, Version, Write
 
 _LABEL = "cloudlet.dev/lab"
-_OPERATION_SECONDS = 5.0
+_OPERATION_SECONDS = 15.0
+"""Longer than any operation may take, so that an outage is measured and not cut short."""
 _WATCH_SECONDS = 10
 _GRACE_SECONDS = 2.0
 _SETTLE_SECONDS = 40.0
@@ -287,12 +288,18 @@ class Recorder:
         await self._stack.aclose()
 
     async def worked(self, writes: int, seconds: float = 30.0) -> None:
-        """Return when this many more writes have been acknowledged. Raises TimeoutError."""
+        """Return when this many more writes have been acknowledged. Raises TimeoutError, or what has ended a client."""
         wanted = len(self.history.acknowledged()) + writes
-        async with asyncio.timeout(seconds):
-            while len(self.history.acknowledged()) < wanted:
-                self._progress.clear()
-                await self._progress.wait()
+        try:
+            async with asyncio.timeout(seconds):
+                while len(self.history.acknowledged()) < wanted:
+                    self._progress.clear()
+                    await self._progress.wait()
+        except TimeoutError:
+            for task in (*self._working, *self._watching):
+                if task.done():
+                    task.result()
+            raise
 
     async def finish(self) -> History:
         """Stop writing and reading, read the final state, give the watchers the time to arrive there."""
