@@ -50,7 +50,14 @@ _OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.use_local_subchannel_pool", 1),  # a new certificate must not share the old one's connection
 )
-_SILENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+_SILENT = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+    # A member that stops cuts a call off in the middle: "No status received", "Stream removed".
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.INTERNAL,
+)
 _EXPIRED = ("context deadline exceeded", "context canceled")
 """What etcd says, by the code UNKNOWN, when it has seen a call's deadline pass before we have."""
 _REFUSALS = ("failed to connect", "etcdserver: no leader", "etcdserver: too many requests", "not supported for learner")
@@ -77,9 +84,8 @@ class Doubt(errors.Timeout):
 
 
 def _unanswered(error: grpc.aio.AioRpcError) -> bool:
-    """Whether the member did not answer in time or is not there, so that another one should be asked."""
-    details = error.details() or ""
-    return error.code() in _SILENT or any(words in details for words in _EXPIRED)
+    """Whether the member did not answer in time or in full, or is not there, so that another one should be asked."""
+    return error.code() in _SILENT
 
 
 def _refused(error: grpc.aio.AioRpcError) -> bool:
@@ -99,7 +105,7 @@ def explain(error: grpc.aio.AioRpcError) -> errors.ApiError:
         return errors.Timeout("etcd did not answer in time", {"retryAfterSeconds": 1})
     if code is grpc.StatusCode.INVALID_ARGUMENT and "too large" in details:
         return errors.RequestEntityTooLarge("Request entity too large: the object exceeds the limit of etcd")
-    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED) or _refused(error):
+    if code in _SILENT or _refused(error):
         return errors.ServiceUnavailable(f"etcd is not reachable: {details}", {"retryAfterSeconds": 1})
     return errors.InternalError(f"etcd: {code.name}: {details}")
 

@@ -68,6 +68,7 @@ EVERY = SINGLE + PAIRS + LONG
 REPRESENTATIVE: tuple[Case, ...] = (
     case("kill", "apiserver"),
     case("kill", "etcd-leader"),
+    case("stop", "etcd-leader", hold=3),
     case("pause", "controllers"),
     case("kill", "docker"),
     case("partition", "vm-etcd-leader", hold=10),

@@ -48,6 +48,8 @@ SILENCE = [
     failure(Code.UNAVAILABLE, "Socket closed"),
     failure(Code.DEADLINE_EXCEEDED, "Deadline Exceeded"),
     failure(Code.UNAVAILABLE, "etcdserver: request timed out"),
+    failure(Code.UNKNOWN, "No status received"),
+    failure(Code.INTERNAL, "Stream removed (Data frame with END_STREAM flag received)"),
     failure(Code.UNKNOWN, "context deadline exceeded"),
 ]
 REFUSALS = [
