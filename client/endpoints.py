@@ -23,6 +23,7 @@ from collections.abc import Coroutine, Sequence
 import httpx
 import structlog
 
+from client.backoff import Backoff
 from client.kubeconfig import Kubeconfig
 from client.roster import Health, Roster
 from client.transport import Transport
@@ -166,7 +167,7 @@ class Endpoints(httpx.AsyncBaseTransport):
 
     async def _guard(self, endpoint: Endpoint) -> None:
         """Look after a server for as long as something is outstanding on it."""
-        looked, again = time.monotonic(), PERIOD
+        looked, again, doubts = time.monotonic(), PERIOD, Backoff(_AGAIN_SECONDS, PERIOD)
         while endpoint.outstanding:
             await self._go_home(endpoint)
             # What it says of its health is heard, too, but before it is looked at the clock.
@@ -176,8 +177,9 @@ class Endpoints(httpx.AsyncBaseTransport):
                 continue
             if await endpoint.health() is Health.READY:
                 again = _WAITING_PERIOD if endpoint.waiting else PERIOD
+                doubts.reset()
             else:
-                again = _AGAIN_SECONDS
+                again = doubts.next()
                 await self._compare(endpoint)
             looked = time.monotonic()
 

@@ -97,6 +97,10 @@ class ApiClient:
         """The API server that requests go to now."""
         return self._endpoints.roster.current
 
+    def settle(self, server: str) -> None:
+        """Have one of the kubeconfig's servers instead of one by chance for the client's home; others follow when it fails."""
+        self._endpoints.roster.settle(server)
+
     def authorization(self) -> dict[str, str]:
         """The header that says who we are, if a certificate does not."""
         if self.config.token:

@@ -60,6 +60,12 @@ class Roster:
             self.servers.remove(server)
             self.servers.insert(0, server)
 
+    def settle(self, server: str) -> None:
+        """Make a listed server the home and use it first."""
+        if server in self.servers:
+            self.home = server
+            self.use(server)
+
     def better(self, server: str, health: Mapping[str, Health]) -> str | None:
         """The server to take in place of one, by what each said; None when there is none in better health."""
         others = [other for other in self.servers if other != server]

@@ -10,6 +10,8 @@ import asyncio
 import signal
 import sys
 
+import structlog
+
 from tests.lab import cases
 from tests.lab.cluster import Lab
 from tests.lab.inventory import InventoryError
@@ -44,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--representative", action="store_true", help="the few cases that CI runs")
     parser.add_argument("--list", action="store_true", help="print the cases and do nothing")
     flags = parser.parse_args(argv)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # the table alone is standard output
     # Told to end, it heals the fault that is going on and deletes the lab that it made, as after Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))

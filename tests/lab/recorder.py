@@ -229,11 +229,13 @@ class Recorder:
         namespace: str,
         *,
         rate: float = 50.0,
-        writers: int = 2,
         keys: int = 4,
         clock: Clock | None = None,
     ) -> None:
-        """`rate` is that of all writes together, per second, and of all reads; `keys` is the number of each writer's own."""
+        """`rate` is that of all writes together, per second, and of all reads; `keys` is the number of each writer's own.
+
+        A writer begins at each server, so that whichever fails one is there; they are two at least, because they share keys.
+        """
         self.history = History()
         self.clock = clock or RealClock()
         self.began = self.ended = 0.0
@@ -241,11 +243,14 @@ class Recorder:
         self._stop, self._progress = asyncio.Event(), asyncio.Event()
         self._stack = AsyncExitStack()
         shared = ["shared-0", "shared-1"]
+        writers = max(2, len(config.servers))
         own = {f"writer-{n}": [f"w{n}-{k}" for k in range(keys)] for n in range(writers)}
         every = [*shared, *(key for mine in own.values() for key in mine)]
         ways = self._ways()
         self._writers = [
-            Writer(self._collection(self._rotated(n), name), mine + shared, writers / rate)
+            Writer(
+                self._collection(config, name, config.servers[n % len(config.servers)]), mine + shared, writers / rate
+            )
             for n, (name, mine) in enumerate(own.items())
         ]
         self._readers = [
@@ -263,13 +268,10 @@ class Recorder:
         alone = {f"of-{n}": replace(self._config, servers=[s]) for n, s in enumerate(self._config.servers)}
         return alone | {"of-all": self._config}
 
-    def _rotated(self, number: int) -> Kubeconfig:
-        servers = self._config.servers
-        at = number % len(servers)
-        return replace(self._config, servers=servers[at:] + servers[:at])
-
-    def _collection(self, config: Kubeconfig, name: str) -> Collection:
+    def _collection(self, config: Kubeconfig, name: str, home: str = "") -> Collection:
         client = ApiClient(config, f"lab-{name}")
+        if home:
+            client.settle(home)
         self._stack.push_async_callback(client.close)
         return Collection(client, name, self._namespace, self.history, self.clock, self._progress)
 

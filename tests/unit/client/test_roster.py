@@ -18,6 +18,13 @@ def test_a_client_begins_at_its_home() -> None:
     assert roster(home=B).servers == [B, A, C]
 
 
+def test_a_client_may_be_told_its_home_and_ignores_one_that_is_not_listed() -> None:
+    made = roster(A, B)
+    made.settle(B)
+    made.settle(C)
+    assert (made.home, made.current) == (B, B)
+
+
 def test_clients_spread_over_the_servers() -> None:
     assert {Roster([A, B, C]).current for _ in range(200)} == {A, B, C}
 
