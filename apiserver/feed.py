@@ -4,7 +4,7 @@ A linearizable read is: learn etcd's revision (one tiny read, shared by all who 
 caches have reached it, answer from memory.
 
 A watch may fall silent without breaking: its member is stopped, or cut off from the others. So the store's revision is asked
-for every second; a watch that does not move towards it is cut and begun again, where it stopped, on the member that answered.
+for now and then; a watch that does not move towards it is cut and begun again, where it stopped, on the member that answered.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
+import itertools
 import logging
 from collections.abc import Iterable
 
@@ -24,13 +25,13 @@ log = logging.getLogger("apiserver.feed")
 
 WAIT = 3.0
 """Seconds a request waits for the caches to reach a revision (kube-apiserver's figure)."""
-PULSE = 0.5
-"""Seconds between two questions for the store's revision."""
+PULSE = 0.25
+"""Seconds between two questions for the store's revision, asked whether or not the one before has its answer."""
 QUORUM = 1.5
-"""Seconds that such a question may take before etcd is taken to have lost its quorum.
+"""Seconds without an answer after which etcd is taken to have lost its quorum.
 
-An election may take longer. That all servers call themselves unready then moves nobody (client/endpoints.py), and the clients of
-the one that is cut off from the new leader must hear of it while there is time to go to another.
+Most elections are over by then, and the first question after one is answered at once. The clients of a server that is cut off
+from the new leader must hear of it while there is time to go to another (client/endpoints.py).
 """
 LAG = 1.0
 """Seconds that a watch may stand still while the store is ahead of it."""
@@ -48,6 +49,8 @@ class Feed:
         """Whether the watch is there."""
         self.quorum = False
         """Whether etcd has lately answered a read that takes a majority of its members."""
+        self._answered = -1  # the latest question that was
+        self._known = 0  # the store's highest revision that an answer told
         self._cut: asyncio.Timeout | None = None
         self._routes: dict[str, list[Cache]] = {}
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -103,6 +106,7 @@ class Feed:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow())
             group.create_task(self._pulse())
+            group.create_task(self._keep_up())
 
     async def _follow(self) -> None:
         pauses = Backoff(0.05, 0.5)
@@ -137,22 +141,32 @@ class Feed:
             self._cut.reschedule(asyncio.get_running_loop().time())
 
     async def _pulse(self) -> None:
-        """See that etcd has a quorum and that the watch keeps up."""
+        """See that etcd has a quorum."""
+        async with asyncio.TaskGroup() as group:
+            for turn in itertools.count():
+                await asyncio.sleep(PULSE)
+                group.create_task(self._question(turn))
+
+    async def _question(self, turn: int) -> None:
+        try:
+            self._known = max(self._known, await self.etcd.revision(QUORUM))
+        except errors.ApiError as error:
+            if self._answered < turn and self.quorum:
+                log.warning("etcd has no quorum: %s", error)
+                self.quorum = False
+            return
+        self._answered = max(self._answered, turn)
+        if not self.quorum:
+            log.warning("etcd has a quorum again")
+        self.quorum = True
+
+    async def _keep_up(self) -> None:
+        """See that the watch follows the store."""
         while True:
             await asyncio.sleep(PULSE)
-            try:
-                revision = await self.etcd.revision(QUORUM)
-            except errors.ApiError as error:
-                if self.quorum:
-                    log.warning("etcd has no quorum: %s", error)
-                self.quorum = False
-                continue
-            if not self.quorum:
-                log.warning("etcd has a quorum again")
-            self.quorum = True
             before = self.revision
             try:
-                await self.reach(revision, LAG)
+                await self.reach(self._known, LAG)
             except errors.Timeout:
                 if self.revision == before:
                     self.cut()

@@ -42,13 +42,16 @@ class Systemd:
         await self._call("daemon-reload")
 
     async def remove(self) -> None:
-        """Take the units away."""
+        """Take the units away, and what systemd remembers of them: the target runs since the machine booted."""
+        if (self._units / TARGET).exists():
+            await self._call("stop", TARGET)
         for path in sorted(self._units.glob("cloudlet*")):
             if path.suffix in (".service", ".target", ".timer"):
                 path.unlink()
             elif path.suffix == ".d":
                 shutil.rmtree(path)
         await self._call("daemon-reload")
+        await self._commands.succeeds("systemctl", "reset-failed", "cloudlet*")
 
     async def enable(self, daemons: tuple[str, ...]) -> None:
         """Have these daemons, and no others of ours, start with the machine."""

@@ -36,3 +36,11 @@ def web(name: str, image: str, replicas: int, **pod: Any) -> str:
 
 
 IDLE = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1 & wait; done"]
+
+
+def evicted_after(seconds: int) -> list[dict[str, Any]]:
+    """Tolerations of a pod that stays this long on a node that is not there."""
+    return [
+        {"key": f"node.kubernetes.io/{why}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
+        for why in ("unreachable", "not-ready")
+    ]

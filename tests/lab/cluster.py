@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
+import structlog
+
 from api import meta, resources
 from api.errors import ApiError
 from api.types import Object
@@ -16,6 +18,8 @@ from client.command import CommandError
 from client.kubeconfig import Kubeconfig
 from client.rest import ApiClient
 from tests.lab.machines import Machine
+
+log = structlog.get_logger("lab")
 
 HOME = "/var/lib/cloudlet"
 _METRICS = """
@@ -100,8 +104,10 @@ class Lab:
         try:
             async with asyncio.timeout(seconds):
                 while missing:
-                    missing = await self._missing()
+                    before, missing = missing, await self._missing()
                     if missing:
+                        if missing != before:
+                            log.info("not whole yet", missing=missing, seconds=round(self.clock.now() - began, 1))
                         await self.clock.sleep(backoff.next())
         except TimeoutError:
             raise NotWhole(f"not whole after {seconds:g} s: {missing}") from None

@@ -14,6 +14,7 @@ from api.errors import ApiError
 from api.types import Object
 from client.backoff import Backoff
 from client.command import CommandError
+from tests.e2e.manifests import evicted_after
 from tests.lab import history, leases, runs
 from tests.lab.cases import Case
 from tests.lab.cluster import Lab, NotWhole
@@ -154,13 +155,9 @@ class Matrix:
 
 
 def _stateful_set(image: str) -> Object:
-    soon = [
-        {"key": f"node.kubernetes.io/{why}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 2}
-        for why in ("unreachable", "not-ready")
-    ]
     script = "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"
     container = {"name": "main", "image": image, "command": ["sh", "-c", script]}
-    pod = {"terminationGracePeriodSeconds": 1, "tolerations": soon, "containers": [container]}
+    pod = {"terminationGracePeriodSeconds": 1, "tolerations": evicted_after(2), "containers": [container]}
     labels = {"app": _SET}
     return {
         "metadata": {"name": _SET},

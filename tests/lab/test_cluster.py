@@ -96,6 +96,7 @@ async def test_every_daemon_stops_within_ten_seconds_and_leaves_containers_alone
 
 async def test_a_worker_that_was_reset_is_as_it_was_and_joins_again(lab: Provided) -> None:
     first, worker = lab.lab.of("control-plane")[0], lab.lab.of("worker")[-1]
+    await worker.run("systemctl", "start", "cloudlet.target", timeout=90)  # as after a boot
     await worker.run("cloudctl", "reset", timeout=120)
     for folder in ("/etc/cloudlet", "/var/lib/cloudlet"):
         assert not (await worker.run("find", "/etc", "/var/lib", "-path", f"{folder}/*")).split(), folder

@@ -11,7 +11,7 @@ from api import meta, resources
 from api.types import Object
 from client.backoff import Backoff
 from client.rest import ApiClient
-from tests.e2e.manifests import IDLE, deployment
+from tests.e2e.manifests import IDLE, deployment, evicted_after
 from tests.lab.provision import Provided
 
 _REPLICAS, _TOLERATION_SECONDS = 6, 5
@@ -22,16 +22,7 @@ _WHOLE_SECONDS = 240.0
 @pytest.mark.timeout(_WHOLE_SECONDS + 3 * _SECONDS)
 async def test_pods_of_a_worker_without_power_run_elsewhere(lab: Provided) -> None:
     await lab.lab.whole(_WHOLE_SECONDS)
-    soon = [
-        {
-            "key": f"node.kubernetes.io/{why}",
-            "operator": "Exists",
-            "effect": "NoExecute",
-            "tolerationSeconds": _TOLERATION_SECONDS,
-        }
-        for why in ("unreachable", "not-ready")
-    ]
-    wanted = json.loads(deployment("idle", lab.image, _REPLICAS, IDLE, tolerations=soon))
+    wanted = json.loads(deployment("idle", lab.image, _REPLICAS, IDLE, tolerations=evicted_after(_TOLERATION_SECONDS)))
     dead = lab.lab.of("worker")[0]
     async with lab.lab.namespace("lab-dead") as namespace, lab.lab.client() as client:
         await client.create(resources.DEPLOYMENTS, wanted, namespace)

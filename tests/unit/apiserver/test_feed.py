@@ -24,9 +24,9 @@ class FakeEtcd:
 
     async def revision(self) -> int:
         self.asked += 1
-        found = self.now
+        found, broken = self.now, self.broken
         await self.gate.wait()
-        if self.broken:
+        if broken:
             raise errors.ServiceUnavailable("gone")
         if self.fault:
             raise self.fault
@@ -204,6 +204,24 @@ async def test_the_quorum_is_known_to_be_lost_and_to_be_back() -> None:
     await until(lambda: made.quorum)
     assert etcd.begun == [5]
     await _ended(running)
+
+
+async def test_an_answer_outweighs_earlier_questions_that_had_none() -> None:
+    etcd = WatchedEtcd()
+    made = feed(etcd)
+    etcd.gate = lost = asyncio.Event()
+    etcd.broken = True
+    early = asyncio.create_task(made._question(0))  # waits for a leader that is gone
+    await settle()
+    etcd.gate, etcd.broken = asyncio.Event(), False
+    etcd.gate.set()
+    await made._question(1)
+    lost.set()
+    await early
+    assert made.quorum
+    etcd.broken = True
+    await made._question(2)
+    assert not made.quorum
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
