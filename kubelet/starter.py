@@ -99,10 +99,9 @@ class Starter:
 
     async def _run(self, spec: ContainerSpec, container: Object, tell: Tell) -> ContainerState:
         try:
-            container_id = await self._runtime.create(spec)
-            tell("Normal", "Created", f"Container created: {container['name']}")
-        except NameTaken as taken:
-            container_id = taken.container_id
+            container_id, new = await self._create(spec)
+            if new:
+                tell("Normal", "Created", f"Container created: {container['name']}")
         except EngineDown:
             raise
         except RuntimeFault as fault:
@@ -117,6 +116,18 @@ class Starter:
         state = await self._runtime.inspect(container_id)
         self._store.put(state)
         return state
+
+    async def _create(self, spec: ContainerSpec) -> tuple[str, bool]:
+        """The container's id, and whether it is new: an earlier life may have made it and not started it."""
+        try:
+            return await self._runtime.create(spec), True
+        except NameTaken as taken:
+            present = await self._runtime.inspect(taken.container_id)
+        if present.phase != "created" or present.sandbox == spec.labels[SANDBOX]:
+            return present.id, False
+        # Docker was restarted in between, say: it can never start, because the sandbox that it is to join is gone.
+        await self._runtime.remove(present.id)
+        return await self._runtime.create(spec), True
 
     def _pull_secrets(self, pod: Object) -> list[Object]:
         space = pod["metadata"].get("namespace", "default")

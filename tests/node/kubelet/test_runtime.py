@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -95,6 +96,15 @@ async def _live(runtime: Runtime, events: AsyncIterator[Event]) -> None:
     with pytest.raises(NotThere):
         await runtime.inspect(made)
     await runtime.remove(made)
+
+
+async def test_a_container_whose_sandbox_is_gone_cannot_start(runtime: Runtime) -> None:
+    sandbox = await runtime.create(_spec(runtime))
+    made = await runtime.create(replace(_spec(runtime), network=f"container:{sandbox}"))
+    await runtime.remove(sandbox)
+    with pytest.raises(NotThere, match=sandbox):
+        await runtime.start(made)
+    assert (await runtime.inspect(made)).phase in ("created", "exited")  # Docker's versions differ
 
 
 async def test_only_our_own_containers_are_listed(runtime: Runtime) -> None:

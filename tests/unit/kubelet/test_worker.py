@@ -7,6 +7,7 @@ import contextlib
 import copy
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from kubelet.network import AddressPool
 from kubelet.pod_worker import Kit, PodWorker
 from kubelet.references import References
 from kubelet.resources import Capacity
-from kubelet.sandbox import Sandboxes
+from kubelet.runtime import ATTEMPT
+from kubelet.sandbox import Sandboxes, container_name
 from kubelet.settings import PAUSE_IMAGE, Settings
 from kubelet.starter import Services, Starter
 from kubelet.status_manager import StatusManager
@@ -228,6 +230,17 @@ async def test_an_engine_restart_makes_everything_anew_once(tmp_path: Path) -> N
         found = await made.until(lambda s: s["containerStatuses"][0]["restartCount"] == 1 and _ready(s))
         assert found["podIP"] == "10.1.0.3"
         assert len([s for s in await made.engine.containers() if s.phase == "running"]) == 2
+
+
+async def test_an_attempt_that_was_begun_in_a_lost_sandbox_is_begun_again(tmp_path: Path) -> None:
+    async with bench(pod(), tmp_path) as made:
+        await made.until(_ready)
+        first = made.engine.specs[made.ids()[0]]
+        labels = {**first.labels, ATTEMPT: "1"}
+        begun = await made.engine.create(replace(first, name=container_name(pod(), "c", 1), labels=labels))
+        made.engine.restart_engine()
+        await made.until(lambda s: s["containerStatuses"][0]["restartCount"] == 1 and _ready(s))
+        assert begun not in made.ids()
 
 
 async def test_a_container_that_exists_already_is_not_started_twice(tmp_path: Path) -> None:
