@@ -143,8 +143,8 @@ class DockerEngine:
         try:
             await self._call(lambda c: c.start(container_id))
         except (NotThere, EngineDown) as error:
-            # Docker answers 404 also when the program to start is not found in the image.
-            if isinstance(error, EngineDown) or "No such container" in str(error):
+            # Docker answers 404 also when the program to start is not found in the image, or the sandbox to join is gone.
+            if isinstance(error, EngineDown) or f"No such container: {container_id}" in str(error):
                 raise
             raise StartError(str(error)) from error
         except RuntimeFault as error:

@@ -167,10 +167,11 @@ class FakeRuntime:
         state = self._get(container_id)
         if state.phase == "running":
             return
-        joined = self.specs[container_id].network.removeprefix("container:")
-        if joined != self.specs[container_id].network and joined not in self._states:
-            raise NotThere(f"No such container: {joined}")
-        if why := self.broken.get(state.container or state.name):
+        why = self.broken.get(state.container or state.name)
+        network = self.specs[container_id].network
+        if network.startswith("container:") and (joined := network.removeprefix("container:")) not in self._states:
+            why = f"No such container: {joined}"
+        if why:
             self._states[container_id] = replace(state, phase="exited", exit_code=127, error=why)
             raise StartError(why)
         self._states[container_id] = replace(state, phase="running", started_at=_now(), pid=int(container_id, 16))

@@ -123,7 +123,7 @@ class Starter:
             return await self._runtime.create(spec), True
         except NameTaken as taken:
             present = await self._runtime.inspect(taken.container_id)
-        if present.phase != "created" or present.sandbox == spec.labels[SANDBOX]:
+        if present.started_at or present.sandbox == spec.labels[SANDBOX]:
             return present.id, False
         # Docker was restarted in between, say: it can never start, because the sandbox that it is to join is gone.
         await self._runtime.remove(present.id)

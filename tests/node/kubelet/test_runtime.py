@@ -102,9 +102,10 @@ async def test_a_container_whose_sandbox_is_gone_cannot_start(runtime: Runtime) 
     sandbox = await runtime.create(_spec(runtime))
     made = await runtime.create(replace(_spec(runtime), network=f"container:{sandbox}"))
     await runtime.remove(sandbox)
-    with pytest.raises(NotThere, match=sandbox):
+    with pytest.raises(StartError, match=sandbox):
         await runtime.start(made)
-    assert (await runtime.inspect(made)).phase in ("created", "exited")  # Docker's versions differ
+    ended = await runtime.inspect(made)
+    assert ended.phase == "exited" and ended.exit_code and sandbox in ended.error and not ended.started_at
 
 
 async def test_only_our_own_containers_are_listed(runtime: Runtime) -> None:
