@@ -62,24 +62,25 @@ async def pause(target: Target) -> AsyncIterator[None]:
 @asynccontextmanager
 async def restart(target: Target) -> AsyncIterator[None]:
     """`systemctl restart`."""
-    await _start(target, "restart")
+    await _often(target)
+    await target.machine.run("systemctl", "restart", target.unit, timeout=_UNIT_SECONDS)
     yield
 
 
 @asynccontextmanager
 async def stop(target: Target) -> AsyncIterator[None]:
     """`systemctl stop`, then start."""
+    await _often(target)
     await target.machine.run("systemctl", "stop", target.unit, timeout=_UNIT_SECONDS)
     try:
         yield
     finally:
-        await _start(target, "start")
+        await target.machine.run("systemctl", "start", target.unit, timeout=_UNIT_SECONDS)
 
 
-async def _start(target: Target, how: str) -> None:
-    # Some units may be started only three times a minute, Docker's is one; cases follow each other faster.
+async def _often(target: Target) -> None:
+    """Let the unit be started, however often it was: some may three times a minute, Docker's is one; cases come faster."""
     await target.machine.run("systemctl", "reset-failed", target.unit)
-    await target.machine.run("systemctl", how, target.unit, timeout=_UNIT_SECONDS)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudctl.machine.systemd import SOURCE, Systemd
+from cloudctl.machine.systemd import SOURCE, TARGET, Systemd
 from tests.unit.machine.programs import Recorded
 
 UNIT = "cloudlet-certs.timer"
@@ -29,7 +29,7 @@ async def test_what_a_machine_says_otherwise_is_read_before_the_timer_starts(tmp
 
 
 async def test_timers_and_what_differs_here_go(tmp_path: Path) -> None:
-    commands = Recorded("", "", "")
+    commands = Recorded("", "", "", "")
     (tmp_path / UNIT).touch()
     (tmp_path / f"{UNIT}.d").mkdir()
     (tmp_path / f"{UNIT}.d" / "override.conf").touch()
@@ -39,7 +39,15 @@ async def test_timers_and_what_differs_here_go(tmp_path: Path) -> None:
     await systemd.remove()
     assert commands.lines[0] == ("systemctl", "disable", "--now", "--quiet", UNIT)
     assert commands.lines[1] == ("systemctl", "clean", "--what=state", UNIT)
+    assert [line[1] for line in commands.lines[2:]] == ["daemon-reload", "reset-failed"]
     assert names(tmp_path) == ["other.timer"]
+
+
+async def test_a_target_that_ran_since_the_machine_booted_is_stopped_before_it_goes(tmp_path: Path) -> None:
+    commands = Recorded("", "", "")
+    (tmp_path / TARGET).touch()
+    await Systemd(commands, tmp_path).remove()
+    assert commands.lines[0] == ("systemctl", "stop", TARGET) and names(tmp_path) == []
 
 
 async def test_a_machine_without_timers_needs_no_call(tmp_path: Path) -> None:
