@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,13 +21,20 @@ from cloudctl.machine.virtualip.keeper import Keeper
 from tests.unit.client.servers import Server, Servers
 
 _OWN, _OTHER = "127.0.0.1", "https://127.0.0.2:6443"
-# Says that it was told to read its configuration again, and stays.
-_PROGRAM = """#!/bin/sh
-trap 'cp {folder}/keepalived.conf {folder}/told' HUP
-trap 'exit 0' TERM
-touch {folder}/started
-while :; do sleep 0.02; done
+# Says that it was told to read its configuration again, and stays; no signal can come between two of its steps.
+_PROGRAM = (
+    f"#!{sys.executable}"
+    """
+import pathlib, shutil, signal
+
+folder, signals = pathlib.Path("{folder}"), (signal.SIGHUP, signal.SIGTERM)
+signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+(folder / "started").touch()
+while signal.sigwait(signals) == signal.SIGHUP:
+    shutil.copy(folder / "keepalived.conf", folder / "told")
+(folder / "ended").touch()
 """
+)
 
 
 @pytest.fixture
@@ -106,7 +114,6 @@ async def test_it_ends_when_keepalived_does(servers: Servers, tmp_path: Path) ->
 
 async def test_keepalived_ends_with_it(servers: Servers, tmp_path: Path) -> None:
     here, folder = machine(servers, servers.start("one"), tmp_path / "home"), tmp_path / "run"
-    program = _PROGRAM.replace("'exit 0' TERM", "'touch {folder}/ended; exit 0' TERM")
-    async with keeping(here, folder, program):
+    async with keeping(here, folder, _PROGRAM):
         await until((folder / "started").exists)
     assert (folder / "ended").exists()
