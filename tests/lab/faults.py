@@ -62,7 +62,7 @@ async def pause(target: Target) -> AsyncIterator[None]:
 @asynccontextmanager
 async def restart(target: Target) -> AsyncIterator[None]:
     """`systemctl restart`."""
-    await _often(target)
+    await _clear_start_limit(target)
     await target.machine.run("systemctl", "restart", target.unit, timeout=_UNIT_SECONDS)
     yield
 
@@ -70,7 +70,7 @@ async def restart(target: Target) -> AsyncIterator[None]:
 @asynccontextmanager
 async def stop(target: Target) -> AsyncIterator[None]:
     """`systemctl stop`, then start."""
-    await _often(target)
+    await _clear_start_limit(target)
     await target.machine.run("systemctl", "stop", target.unit, timeout=_UNIT_SECONDS)
     try:
         yield
@@ -78,8 +78,8 @@ async def stop(target: Target) -> AsyncIterator[None]:
         await target.machine.run("systemctl", "start", target.unit, timeout=_UNIT_SECONDS)
 
 
-async def _often(target: Target) -> None:
-    """Let the unit be started, however often it was: some may three times a minute, Docker's is one; cases come faster."""
+async def _clear_start_limit(target: Target) -> None:
+    """Cases come faster than some units may be started: Docker's three times a minute."""
     await target.machine.run("systemctl", "reset-failed", target.unit)
 
 
