@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.cluster import PROGRAMS, Cluster, following
-from tests.e2e.manifests import IDLE, deployment, web
+from tests.e2e.manifests import IDLE, deployment, evicted_after, web
 
 DAEMONS = ["etcd", "apiserver", "controllers", "scheduler", "cloud", "kubelet-node-1", "kubelet-node-2", "proxy"]
 READY = "jsonpath={.status.readyReplicas}"
@@ -93,11 +93,8 @@ def test_drain_moves_the_pods(cluster: Cluster, namespace: str, busybox: str, re
 
 
 def test_pods_of_a_lost_node_run_on_the_other(cluster: Cluster, namespace: str, busybox: str, recovered: None) -> None:
-    soon = [
-        {"key": f"node.kubernetes.io/{why}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1}
-        for why in ("unreachable", "not-ready")
-    ]
-    cluster.kubectl("-n", namespace, "apply", "-f", "-", stdin=deployment("web", busybox, 4, IDLE, tolerations=soon))
+    wanted = deployment("web", busybox, 4, IDLE, tolerations=evicted_after(1))
+    cluster.kubectl("-n", namespace, "apply", "-f", "-", stdin=wanted)
     cluster.kubectl("-n", namespace, "rollout", "status", "deployment/web", "--timeout=60s")
     lost = cluster.pid("kubelet-node-2")
     os.kill(lost, signal.SIGSTOP)

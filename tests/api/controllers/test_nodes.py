@@ -8,6 +8,7 @@ from api import meta, resources
 from api.types import Object
 from tests.api.controllers.conftest import NODES
 from tests.api.controllers.world import World, condition, status, template, workload
+from tests.e2e.manifests import evicted_after
 
 UNREACHABLE = "node.kubernetes.io/unreachable"
 
@@ -36,12 +37,8 @@ async def test_every_node_has_a_range_of_its_own(world: World) -> None:
 
 
 async def test_a_silent_node_is_left_by_its_pods(world: World, node: str) -> None:
-    seconds = [
-        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1}
-        for key in (UNREACHABLE, "node.kubernetes.io/not-ready")
-    ]
     body = workload("web", replicas=6)
-    body["spec"]["template"]["spec"]["tolerations"] = seconds
+    body["spec"]["template"]["spec"]["tolerations"] = evicted_after(1)
     await world.create(resources.DEPLOYMENTS, body)
     await world.until(resources.DEPLOYMENTS, "web", lambda d: status(d).get("availableReplicas") == 6)
     there = [meta.name(p) for p in await world.pods() if p["spec"]["nodeName"] == node]
